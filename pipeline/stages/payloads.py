@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import orjson
 
-from rules.instants import parse_instant
+from rules.instants import EARLIEST, LATEST, parse_instant
 
 MAX_PAYLOAD_BYTES = 1 << 20
 MAX_TEXT = 1024
@@ -83,7 +83,7 @@ class PayloadShape:
 
 
 class _Branch(dict[str, "SignalShape | _Branch | None"]):
-    """A level of the payload: key to the signal there, to a deeper level, or to None (known, but no signal)."""
+    """A level of the payload: key to the signal there, to a deeper level, or to None (known, no signal)."""
 
 
 class Reader:
@@ -270,7 +270,10 @@ def _to_instant(found: object, time_format: str) -> int:
     if not _is_number(found):
         raise ValueError(found)
     scale = 1000 if time_format == "unixSeconds" else 1
-    return int(found * scale)  # type: ignore[operator]
+    instant = int(found * scale)  # type: ignore[operator]
+    if not EARLIEST <= instant <= LATEST:
+        raise ValueError(found)
+    return instant
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,65 @@
+"""The record on vehicle.telemetry: written by `normalize`, read by every rule stage.
+
+A record without a key is a tick: no vehicle said anything, but time went on and an uplink was there to see it.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+import orjson
+
+from pipeline.stages.payloads import Position, Reading
+from rules.instants import format_instant, parse_instant
+
+
+class Fix(msgspec.Struct, gc=False):
+    """A position: degrees (WGS 84), accuracy in metres."""
+
+    latitude: float
+    longitude: float
+    accuracy: float | None = None
+
+
+class Telemetry(msgspec.Struct, rename="camel"):
+    """One message of one vehicle, all values checked. Keys that are not named here are let pass."""
+
+    vehicle_id: str
+    ts: str
+    received_at: str
+    signals: dict[str, float | bool | str]
+    sequence: int | None = None
+    position: Fix | None = None
+
+    @property
+    def instant(self) -> int:
+        """`ts` in milliseconds since the epoch. Raises ValueError."""
+        return parse_instant(self.ts)
+
+
+_decoder = msgspec.json.Decoder(Telemetry)
+
+
+def encode_telemetry(vehicle_id: str, reading: Reading, received_at: int) -> bytes:
+    """The JSON of one record."""
+    record: dict[str, object] = {
+        "vehicleId": vehicle_id,
+        "ts": format_instant(reading.instant),
+        "receivedAt": format_instant(received_at),
+        "sequence": reading.sequence,
+        "signals": reading.signals,
+    }
+    if reading.position is not None:
+        record["position"] = _fix(reading.position)
+    return orjson.dumps(record)
+
+
+def decode_telemetry(value: bytes) -> Telemetry:
+    """One record. Raises msgspec.DecodeError where the value is none of ours."""
+    return _decoder.decode(value)
+
+
+def _fix(position: Position) -> Mapping[str, float]:
+    fix = {"latitude": position.latitude, "longitude": position.longitude}
+    if position.accuracy is not None:
+        fix["accuracy"] = position.accuracy
+    return fix
