@@ -1,0 +1,44 @@
+"""What `make test` runs: lint, types, import contracts, then every test on real brokers.
+
+The brokers' jars are fetched while the linters run, so that a fresh machine waits for neither alone.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+CHECKS = (
+    ("ruff check", ["ruff", "check", "."]),
+    ("ruff format", ["ruff", "format", "--check", "."]),
+    ("mypy --strict", ["mypy"]),
+    ("import contracts", ["lint-imports"]),
+)
+
+
+def main() -> int:
+    """Run all checks, then the tests; tell every failure, not only the first."""
+    jars = subprocess.Popen([sys.executable, "-m", "bridges.embedded"], stdout=subprocess.DEVNULL)
+    failed = []
+    for name, command in CHECKS:
+        began = time.monotonic()
+        done = subprocess.run([BIN / command[0], *command[1:]], capture_output=True, text=True, check=False)
+        print(
+            f"{name}: {'ok' if done.returncode == 0 else 'FAILED'} ({time.monotonic() - began:.0f} s)",
+            flush=True,
+        )
+        if done.returncode != 0:
+            print(done.stdout[-20_000:], done.stderr[-20_000:], flush=True)
+            failed.append(name)
+    if jars.wait() != 0:
+        print("the embedded brokers' jars could not be had: see above", file=sys.stderr)
+        failed.append("jars")
+    tests = subprocess.run([BIN / "pytest", *sys.argv[1:]], check=False).returncode
+    if failed:
+        print(f"FAILED before the tests: {', '.join(failed)}", file=sys.stderr)
+    return tests or len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
