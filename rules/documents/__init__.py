@@ -1,0 +1,80 @@
+"""What authors write: YAML documents, their models, their places, and every finding about them.
+
+`parse` is pure and takes texts, `load` opens files; both give a `Loaded` with documents and diagnostics.
+"""
+
+from rules.documents.alert_rule import (
+    SEVERITIES,
+    Action,
+    AlertRule,
+    AlertRuleSpec,
+    Command,
+    ForEvents,
+    Publish,
+    Rung,
+    Severity,
+    Upon,
+)
+from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata
+from rules.documents.codes import CODES, Code
+from rules.documents.diagnostics import Diagnostic, did_you_mean, quote, write_path
+from rules.documents.durations import Duration, format_duration, parse_duration
+from rules.documents.load import load
+from rules.documents.parse import KINDS, LATER_KINDS, Loaded, Source, parse
+from rules.documents.placed import Placed
+from rules.documents.signal_catalog import (
+    DATATYPES,
+    NUMERIC,
+    RESERVED_WORDS,
+    DecoderPath,
+    Position,
+    Sequence,
+    Signal,
+    SignalCatalog,
+    SignalCatalogSpec,
+    Timestamp,
+)
+
+__all__ = [
+    "API_VERSION",
+    "CODES",
+    "DATATYPES",
+    "KINDS",
+    "LATER_KINDS",
+    "NUMERIC",
+    "RESERVED_WORDS",
+    "SEVERITIES",
+    "Action",
+    "AlertRule",
+    "AlertRuleSpec",
+    "Closed",
+    "Code",
+    "Command",
+    "DecoderPath",
+    "Diagnostic",
+    "Document",
+    "Duration",
+    "Finding",
+    "ForEvents",
+    "Loaded",
+    "Metadata",
+    "Placed",
+    "Position",
+    "Publish",
+    "Rung",
+    "Sequence",
+    "Severity",
+    "Signal",
+    "SignalCatalog",
+    "SignalCatalogSpec",
+    "Source",
+    "Timestamp",
+    "Upon",
+    "did_you_mean",
+    "format_duration",
+    "load",
+    "parse",
+    "parse_duration",
+    "quote",
+    "write_path",
+]

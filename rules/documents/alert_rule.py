@@ -1,0 +1,154 @@
+"""AlertRule: a condition over one vehicle's signals, the life of the alert, and what to do about it.
+
+The life cycle is Prometheus's (inactive, pending, firing, resolved) with hysteresis (`clearWhen`), counting
+(`forEvents`) and a severity that may rise but never falls. Expressions are kept here as text; the language
+package compiles and type-checks them.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, get_args
+
+from pydantic import Field, JsonValue
+
+from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template
+from rules.documents.durations import Duration
+
+Severity = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""Least first."""
+
+Upon = Literal["firing", "severityRaised", "resolved"]
+
+
+class Rung(Closed):
+    """One step of a severity ladder: exactly one severity and the condition under which it holds."""
+
+    critical: Expression | None = None
+    warning: Expression | None = None
+    info: Expression | None = None
+
+    @property
+    def named(self) -> tuple[tuple[Severity, str], ...]:
+        """The severities that this rung names, with their conditions; one, in a document without findings."""
+        pairs = ((severity, getattr(self, severity)) for severity in SEVERITIES)
+        return tuple((severity, text) for severity, text in pairs if text is not None)
+
+
+class ForEvents(Closed):
+    """So many messages for which the condition holds: within a time, or (without `within`) in a row."""
+
+    count: Annotated[int, Field(ge=1, le=10_000)]
+    within_ms: Duration | None = None
+
+
+class Command(Closed):
+    """A command to the vehicle that the alert is about."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """Becomes a level of an MQTT topic, hence no `/`, `+` and `#`."""
+    payload: dict[str, JsonValue] = Field(default_factory=dict)
+    """Any JSON; its texts are templates."""
+    expires_after_ms: Duration = 60_000
+    """From the receipt of the message that caused it; later the command is not delivered."""
+    max_age_ms: Duration = 60_000
+    """No command at all when that message reached us later than this after its event time."""
+
+
+class Publish(Closed):
+    """The alert's record, also on a Kafka topic of the author's choice."""
+
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+
+
+class Action(Closed):
+    """Exactly one of `command` and `publish`, and the moment at which it acts."""
+
+    upon: Upon = "firing"
+    """`severityRaised` acts once for each higher rung that a firing alert reaches."""
+    command: Command | None = None
+    publish: Publish | None = None
+
+    elsewhere: ClassVar = {"on": "upon", "when": "upon", "state": "upon"}
+
+
+class AlertRuleSpec(Closed):
+    """See docs/rules.md, which describes each field."""
+
+    vehicles: Expression | None = None
+    when: Expression
+    for_ms: Duration = 0
+    for_events: ForEvents | None = None
+    clear_when: Expression | None = None
+    keep_firing_for_ms: Duration = 0
+    cooldown_ms: Duration = 0
+    stale_grace_ms: Duration = 600_000
+    severity: Severity | Many[Rung] = "warning"
+    value: Expression | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, Template] = Field(default_factory=dict)
+    actions: Many[Action] = ()
+
+    later: ClassVar = frozenset({"schedule", "absentFor", "mode", "rollout"})
+    elsewhere: ClassVar = {
+        "expr": "when",
+        "condition": "when",
+        "if": "when",
+        "duration": "for",
+        "hold": "for",
+    }
+
+    @property
+    def ladder(self) -> tuple[tuple[Severity, str], ...]:
+        """The severities with their conditions, highest first; a single severity is a ladder of one."""
+        if isinstance(self.severity, str):
+            return ((self.severity, "true"),)
+        return tuple(pair for rung in self.severity for pair in rung.named)
+
+
+class AlertRule(Document):
+    """One rule, one possible alert for each vehicle at a time."""
+
+    kind: Literal["AlertRule"] = "AlertRule"
+    spec: AlertRuleSpec
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield faults of the ladder and of the actions."""
+        spec = self.spec
+        if not isinstance(spec.severity, str):
+            yield from _ladder_findings(spec.severity)
+        for index, action in enumerate(spec.actions):
+            path = ("spec", "actions", index)
+            if (action.command is None) == (action.publish is None):
+                message = "an action is exactly one of command and publish"
+                yield Finding("TT027", path, message, "write each action as an item of its own")
+            if action.upon == "severityRaised" and len(spec.ladder) < 2:
+                message = "the severity of this rule has one step and is never raised"
+                yield Finding(
+                    "TT027", (*path, "upon"), message, "give spec.severity a ladder, or drop this action"
+                )
+        if spec.for_events is not None and spec.for_events.within_ms == 0:
+            message = "messages within no time are none"
+            yield Finding("TT023", ("spec", "forEvents", "within"), message, "leave within out for: in a row")
+
+
+def _ladder_findings(rungs: tuple[Rung, ...]) -> Iterator[Finding]:
+    path = ("spec", "severity")
+    if not rungs:
+        yield Finding("TT026", path, "a ladder has at least one step", "severity: warning")
+        return
+    ranks = []
+    for index, rung in enumerate(rungs):
+        if len(rung.named) != 1:
+            message = f"a step names exactly one severity, this one names {len(rung.named)}"
+            yield Finding("TT026", (*path, index), message, '- critical: "speed > 150"')
+            return
+        ranks.append(SEVERITIES.index(rung.named[0][0]))
+        if index and ranks[-1] >= ranks[-2]:
+            message = "the first step that holds decides, so the higher severity stands first, each once"
+            yield Finding("TT026", (*path, index), message, "order the steps: critical, warning, info")
+    severity, text = rungs[-1].named[0]
+    if text.strip() != "true":
+        message = "without a last step that always holds an alert could be without severity"
+        yield Finding(
+            "TT026", (*path, len(rungs) - 1, severity), message, f"end the ladder with: {severity}: true"
+        )

@@ -1,0 +1,115 @@
+"""What all documents share: closed, frozen models, the envelope of Kubernetes, and the small types of fields.
+
+A field's name in Python is its key in YAML, in camelCase and without the unit: `keep_firing_for_ms` is
+written `keepFiringFor`. Authors give a unit with each duration, code needs to be told which one it holds.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from rules.documents.diagnostics import Path
+
+API_VERSION: Literal["telltale.dev/v1alpha1"] = "telltale.dev/v1alpha1"
+
+T = TypeVar("T")
+
+Many = Annotated[tuple[T, ...], Field(strict=False)]
+"""A YAML list, kept as a tuple: a frozen model holds no list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding about a valid model, not yet placed: `path` is relative to the document."""
+
+    code: str
+    path: Path
+    message: str
+    hint: str | None = None
+    severity: Literal["error", "warning"] = "error"
+    of_key: bool = False
+
+
+def yaml_key(name: str) -> str:
+    """Return the YAML key of a field: `keep_firing_for_ms` is `keepFiringFor`."""
+    return to_camel(name.removesuffix("_ms"))
+
+
+class Closed(BaseModel):
+    """Unknown keys are refused, values are not coerced, instances do not change."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        alias_generator=yaml_key,
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+    )
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Keys that the language has and this version does not know."""
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Keys that authors bring from other tools, and what they are called here."""
+
+
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\Z")
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, str) and not _NAME.match(value):
+        raise PydanticCustomError(
+            "name", "a name has 1 to 63 lower-case letters, digits and dashes, no dash first or last"
+        )
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
+"""A name that can be a Kubernetes name, a metric's label and a part of an id."""
+
+
+def _expression(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and not value.strip():
+        raise PydanticCustomError("expression", "an expression is not empty")
+    return value
+
+
+Expression = Annotated[str, BeforeValidator(_expression, json_schema_input_type=str | bool)]
+"""CEL text; YAML's own true and false are read as the expressions of that name."""
+
+Template = str
+"""Text that may hold `{{ CEL }}`."""
+
+
+class Metadata(Closed):
+    """Who the document is; the part of Kubernetes' metadata that an author writes."""
+
+    name: Name
+    namespace: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class Document(Closed):
+    """apiVersion, kind and metadata; each kind adds its `spec`."""
+
+    api_version: Literal["telltale.dev/v1alpha1"] = API_VERSION
+    metadata: Metadata
+
+    def as_written(self) -> dict[str, Any]:
+        """Return the document as plain data with the keys and units of YAML: what `parse` reads as `self`."""
+        written = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return {"apiVersion": self.api_version, "kind": type(self).__name__, **written}
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong although each field on its own is right."""
+        yield from ()

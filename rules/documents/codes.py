@@ -1,0 +1,75 @@
+"""Every code of a finding, once: its title, and what an author does about it.
+
+docs/diagnostics.md is held to this table by a test. A code is never given a second meaning, and never used
+again after it has gone.
+"""
+
+from typing import NamedTuple
+
+
+class Code(NamedTuple):
+    """`title` says what is wrong, `advice` what to do."""
+
+    title: str
+    advice: str
+
+
+CODES: dict[str, Code] = {
+    "TT001": Code(
+        "The text is not YAML", "Look at the line above, too: a missing quote or space shows late."
+    ),
+    "TT002": Code(
+        "The text is larger or deeper than we read", "Split it; aliases count as what they stand for."
+    ),
+    "TT003": Code("A key stands twice in one mapping", "Keep one. YAML readers keep the last one, silently."),
+    "TT004": Code("A key is not a text", "Put it in quotes."),
+    "TT005": Code(
+        "A tag, or an alias inside its own anchor", "Leave it out; only plain data has a meaning here."
+    ),
+    "TT006": Code("A number that no signal can have", "Numbers are finite and integers fit into 64 bits."),
+    "TT007": Code(
+        "YAML 1.1 reads this value otherwise", "Put it in quotes, so that kubectl sees what we see."
+    ),
+    "TT008": Code(
+        "A file or directory cannot be read", "Check the path, the rights, and that the file is UTF-8."
+    ),
+    "TT009": Code(
+        "There is nothing to read", "A file holds at least one document, a directory one YAML file."
+    ),
+    "TT010": Code("Not a document", "A document is a mapping with apiVersion, kind, metadata and spec."),
+    "TT011": Code("Unknown apiVersion", "This version of Telltale reads telltale.dev/v1alpha1."),
+    "TT012": Code("Unknown kind", "Kinds are AlertRule and SignalCatalog."),
+    "TT013": Code(
+        "A kind that this version does not run", "Move the document to an installation that runs it."
+    ),
+    "TT014": Code(
+        "A field that this version does not run", "Take the field out: it would have had no effect."
+    ),
+    "TT020": Code("A required field is missing", "Add it."),
+    "TT021": Code("Unknown field", "Fields are camelCase and case matters; docs/rules.md lists them."),
+    "TT022": Code("A value of the wrong type", "Quotes make a text, `- ` a list, `key:` a mapping."),
+    "TT023": Code("A value that is not allowed", "The message lists what is."),
+    "TT024": Code("Not a duration", "Write a number with a unit: 30s, 5m, 1h30m, 250ms."),
+    "TT025": Code("Not a name", "Lower-case letters, digits and dashes, at most 63, as for Kubernetes."),
+    "TT026": Code(
+        "A severity ladder that does not hold together", "Highest first, each once, the last one true."
+    ),
+    "TT027": Code("An action that cannot act", "One of command and publish, upon something that can happen."),
+    "TT028": Code(
+        "A signal's name that conditions cannot use", "Words of letters, digits and _ with dots between."
+    ),
+    "TT029": Code("An alias that conditions cannot use", "One word, once, that means nothing else."),
+    "TT030": Code(
+        "A range that does not fit the signal", "min and max for numbers, allowed values of its type."
+    ),
+    "TT031": Code(
+        "Two signals at one place in the payload", "Use an alias where one signal needs two names."
+    ),
+    "TT040": Code("Not a VSS export", "Make the file with: vspec export json."),
+    "TT041": Code(
+        "A VSS leaf that was left out", "Arrays and structs are no signals; name the leaf you need."
+    ),
+    "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
+    "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
+    "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),
+}

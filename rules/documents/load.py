@@ -1,0 +1,93 @@
+"""Files become documents: the one module of the package that opens any.
+
+A directory is a rule set: its `*.yaml` and `*.yml`, recursively, in the order of their names. A subdirectory
+with a `catalog.yaml` of its own is another set, with another vocabulary, and is left out (`Loaded.left_out`
+names it). Hidden entries are passed over: a mounted ConfigMap keeps a second copy of its files in one.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rules.documents.diagnostics import Diagnostic
+from rules.documents.parse import Loaded, Source, parse
+from rules.documents.yaml_reader import LONGEST_BYTES
+
+SUFFIXES = (".yaml", ".yml")
+_CATALOG_FILES = ("catalog.yaml", "catalog.yml")
+
+
+def load(paths: Iterable[str | Path]) -> Loaded:
+    """Return the documents under `paths`, one rule set, with everything that is wrong with them."""
+    diagnostics: list[Diagnostic] = []
+    left_out: list[str] = []
+    sources: list[Source] = []
+    seen: set[Path] = set()
+    for path in map(Path, paths):
+        for file in _files(path, diagnostics, left_out):
+            identity = file.resolve()
+            if identity not in seen:
+                seen.add(identity)
+                sources.extend(_read(file, diagnostics))
+    loaded = parse(sources)
+    return Loaded(loaded.documents, (*diagnostics, *loaded.diagnostics), tuple(left_out))
+
+
+def _files(path: Path, diagnostics: list[Diagnostic], left_out: list[str]) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    before = len(diagnostics)
+    found = False
+    for file in _walk(path, diagnostics, left_out):
+        found = True
+        yield file
+    if not found and len(diagnostics) == before:
+        diagnostics.append(_unreadable("TT009", path, "no *.yaml and no *.yml in this directory"))
+
+
+def _walk(directory: Path, diagnostics: list[Diagnostic], left_out: list[str]) -> Iterator[Path]:
+    try:
+        entries = sorted(entry for entry in directory.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        diagnostics.append(_unreadable("TT008", directory, _reason(error)))
+        return
+    for entry in entries:
+        if entry.is_dir():
+            if entry.is_symlink():
+                continue  # a link upwards would never end
+            if any((entry / name).exists() for name in _CATALOG_FILES):
+                left_out.append(str(entry))
+            else:
+                yield from _walk(entry, diagnostics, left_out)
+        elif entry.suffix in SUFFIXES:
+            yield entry
+
+
+def _read(file: Path, diagnostics: list[Diagnostic]) -> Iterator[Source]:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LONGEST_BYTES + 1)
+        yield Source(str(file), content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        if len(content) <= LONGEST_BYTES:
+            line = content.count(b"\n", 0, error.start) + 1
+            column = (
+                len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode(errors="replace"))
+                + 1
+            )
+            message = "the file is not UTF-8 from here on"
+            diagnostics.append(
+                Diagnostic("TT008", "error", str(file), line, column, "", message, "save it as UTF-8")
+            )
+        else:  # cut in the middle of a character
+            yield Source(str(file), content.decode("utf-8", errors="replace"))
+    except (OSError, ValueError) as error:
+        diagnostics.append(_unreadable("TT008", file, _reason(error)))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _unreadable(code: str, path: Path, message: str) -> Diagnostic:
+    return Diagnostic(code, "error", str(path), 0, 0, "", message)

@@ -1,0 +1,161 @@
+"""Texts become documents and findings: pure, all findings at once, never an exception.
+
+A set with errors is refused whole by whoever runs it; here the documents that are right are returned all the
+same, so that one run also finds what is wrong in them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from rules.documents.alert_rule import AlertRule
+from rules.documents.closed import API_VERSION, Document
+from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
+from rules.documents.placed import Placed
+from rules.documents.set_checks import Header, set_findings
+from rules.documents.shapes import shape_findings
+from rules.documents.signal_catalog import SignalCatalog
+from rules.documents.yaml_reader import Node, read_yaml
+
+KINDS: dict[str, type[Document]] = {"AlertRule": AlertRule, "SignalCatalog": SignalCatalog}
+LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule", "SequenceRule", "Geofence", "RuleTest"})
+
+D = TypeVar("D", bound=Document)
+
+
+class Source(NamedTuple):
+    """A text and the name that findings about it carry."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read. `left_out` names directories that are rule sets of their own (see `load`)."""
+
+    documents: tuple[Placed[Document], ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The findings that make the set unusable."""
+        return tuple(each for each in self.diagnostics if each.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """The findings that do not."""
+        return tuple(each for each in self.diagnostics if each.severity == "warning")
+
+    @property
+    def alert_rules(self) -> tuple[Placed[AlertRule], ...]:
+        """The alert rules in the order in which they were read."""
+        return self._of(AlertRule)
+
+    @property
+    def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:
+        """The catalogs; a set without errors that holds rules has exactly one."""
+        return self._of(SignalCatalog)
+
+    @property
+    def catalog(self) -> Placed[SignalCatalog] | None:
+        """The catalog, None where there is none."""
+        return next(iter(self.catalogs), None)
+
+    def _of(self, model: type[D]) -> tuple[Placed[D], ...]:
+        return tuple(
+            Placed(each.document, each.file, each.root, each.text)
+            for each in self.documents
+            if isinstance(each.document, model)
+        )
+
+
+@dataclass(slots=True)
+class _Reading:
+    documents: list[Placed[Document]] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    headers: list[Header] = field(default_factory=list)
+
+
+def parse(sources: Iterable[Source]) -> Loaded:
+    """Return the documents of `sources`, one rule set, with everything that is wrong with them."""
+    reading = _Reading()
+    for source in sources:
+        _read_source(reading, Source(source.name, source.text.removeprefix("\ufeff")))
+    reading.diagnostics.extend(set_findings(reading.headers))
+    order = {name: index for index, name in enumerate(dict.fromkeys(d.file for d in reading.diagnostics))}
+    reading.diagnostics.sort(key=lambda d: (order[d.file], d.line, d.column, d.code))
+    return Loaded(tuple(reading.documents), tuple(reading.diagnostics))
+
+
+def _read_source(reading: _Reading, source: Source) -> None:
+    roots, findings = read_yaml(source.text)
+    for finding in findings:
+        severity = "error" if finding.is_error else "warning"
+        place = (finding.line, finding.column)
+        reading.diagnostics.append(
+            Diagnostic(finding.code, severity, source.name, *place, "", finding.message, finding.hint)  # type: ignore[arg-type]
+        )
+    if not roots and not findings:
+        message = "this file holds no document"
+        reading.diagnostics.append(Diagnostic("TT009", "warning", source.name, 1, 1, "", message))
+    for root in roots:
+        _read_document(reading, source, root)
+
+
+def _read_document(reading: _Reading, source: Source, root: Node) -> None:
+    raw: Placed[Any] = Placed(root.plain(), source.name, root, source.text)
+    model = _model_of(reading, raw)
+    if model is None:
+        return
+    metadata = raw.document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    place = raw.position(("metadata", "name"))
+    kind = raw.document["kind"]
+    reading.headers.append(Header(kind, name if isinstance(name, str) else None, source.name, *place))
+    try:
+        document = model.model_validate(raw.document, by_alias=True, by_name=False)
+    except ValidationError as error:
+        findings = shape_findings(model, raw.document, error)
+    else:
+        reading.documents.append(Placed(document, source.name, root, source.text))
+        findings = list(document.findings())
+    for each in findings:
+        place = raw.position(each.path, of_key=each.of_key)
+        path = write_path(each.path)
+        reading.diagnostics.append(
+            Diagnostic(each.code, each.severity, source.name, *place, path, each.message, each.hint)
+        )
+
+
+def _model_of(reading: _Reading, raw: Placed[Any]) -> type[Document] | None:
+    def refuse(code: str, path: Path, message: str, hint: str | None) -> None:
+        reading.diagnostics.append(raw.diagnostic(code, path, message, hint=hint))
+
+    value = raw.document
+    if not isinstance(value, dict):
+        refuse("TT010", (), "a document is a mapping", "it begins with apiVersion and kind")
+        return None
+    for key in ("apiVersion", "kind"):
+        if not isinstance(value.get(key), str):
+            hint = f"apiVersion: {API_VERSION}" if key == "apiVersion" else f"kind: {' or '.join(KINDS)}"
+            refuse(
+                "TT010", (key,), f"{quote(key)} is missing" if key not in value else "expected a text", hint
+            )
+            return None
+    version, kind = value["apiVersion"], value["kind"]
+    if version != API_VERSION:
+        refuse("TT011", ("apiVersion",), f"unknown apiVersion {quote(version)}", f"apiVersion: {API_VERSION}")
+        return None
+    if kind in LATER_KINDS:
+        message = f"this version of Telltale does not run the kind {kind}"
+        refuse("TT013", ("kind",), message, f"it runs {' and '.join(KINDS)}; move the document elsewhere")
+        return None
+    if kind not in KINDS:
+        hint = did_you_mean(kind, [*KINDS, *LATER_KINDS]) or f"known kinds: {', '.join(KINDS)}"
+        refuse("TT012", ("kind",), f"unknown kind {quote(kind)}", hint)
+        return None
+    return KINDS[kind]

@@ -1,0 +1,48 @@
+"""What must hold between the documents of one rule set: names once, one catalog.
+
+Judged on headers, which documents with faults have too: a rule with a wrong field still owns its name, and a
+catalog with a wrong range is no missing catalog.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rules.documents.diagnostics import Diagnostic, quote
+
+
+class Header(NamedTuple):
+    """Kind and name of a document, and where its name stands."""
+
+    kind: str
+    name: str | None
+    file: str
+    line: int
+    column: int
+
+
+def set_findings(headers: Sequence[Header]) -> Iterator[Diagnostic]:
+    """Yield what does not fit together."""
+    first: dict[tuple[str, str], Header] = {}
+    for header in headers:
+        if header.name is None:
+            continue
+        earlier = first.setdefault((header.kind, header.name), header)
+        if earlier is not header:
+            message = f"another {header.kind} has the name {quote(header.name)}"
+            hint = f"the first one is at {_place(earlier)}"
+            yield _finding("TT201", header, message, hint)
+    catalogs = [header for header in headers if header.kind == "SignalCatalog"]
+    for header in catalogs[1:]:
+        message = f"this rule set has a catalog already, at {_place(catalogs[0])}"
+        yield _finding("TT202", header, message, "a set has one; load the other set on its own")
+    if headers and not catalogs:
+        message = "these rules have no signals: no SignalCatalog is among the documents"
+        yield _finding("TT203", headers[0], message, "add the catalog's file to the paths")
+
+
+def _place(header: Header) -> str:
+    return f"{header.file}:{header.line}"
+
+
+def _finding(code: str, header: Header, message: str, hint: str) -> Diagnostic:
+    return Diagnostic(code, "error", header.file, header.line, header.column, "metadata.name", message, hint)
