@@ -1,0 +1,128 @@
+"""The root of the command line: `telltale`, joined from what each package adds.
+
+A package names its Typer app in the entry points `telltale.commands`; one that cannot be imported
+costs its own commands and one line on stderr. Modules with commands import nothing heavy at the top:
+`telltale --help` is asked often.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.process.failures import TelltaleError
+from pipeline.process.registry import COMMANDS, PROCESSES, entry_points, load
+
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Settings file (YAML); TELLTALE_CONFIG names one too.", show_default=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def process_names(incomplete: str = "") -> list[str]:
+    """Names of processes that begin so, for the shell's completion."""
+    return [name for name in entry_points(PROCESSES) if name.startswith(incomplete)]
+
+
+def build() -> tuple[typer.Typer, list[str]]:
+    """The whole command line, and why parts of it are missing."""
+    root = typer.Typer(
+        name="telltale",
+        help="Rules for connected vehicles: YAML rules over MQTT and Kafka, in the vehicle's own time.",
+        context_settings=CONTEXT_SETTINGS,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    root.command("run", help=_run_help(), no_args_is_help=True)(run_command)
+    root.command("settings")(settings_command)
+    root.command("version")(version_command)
+    missing = []
+    for point in entry_points(COMMANDS).values():
+        try:
+            app = load(point)
+        except TelltaleError as error:
+            missing.append(f"the commands of {error}")
+            continue
+        root.add_typer(app)
+    return root, missing
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    root, missing = build()
+    if "_TELLTALE_COMPLETE" not in os.environ:
+        for line in missing:
+            print(f"telltale: {line}", file=sys.stderr)
+    try:
+        root(prog_name="telltale")
+    except TelltaleError as error:
+        print(f"telltale: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _run_help() -> str:
+    return f"""Run one process until SIGTERM or Ctrl-C: {", ".join(entry_points(PROCESSES))}.
+
+    Settings come from TELLTALE_* variables over the settings file; `telltale settings NAME` lists them.
+    Logs go to stderr. One HTTP port serves /metrics, /healthz, /readyz and /version.
+
+    Exit codes: 0 drained; 1 unexpected; 2 settings or rules are wrong; 3 a needed party did not come within
+    startTimeout; 4 topics do not fit.
+    """
+
+
+def run_command(
+    name: Annotated[
+        str, typer.Argument(help="The process.", autocompletion=process_names, show_default=False)
+    ],
+    config: Config = None,
+) -> None:
+    """Run one process."""
+    from pipeline.process.registry import load_process
+    from pipeline.process.running import run
+
+    raise typer.Exit(run(load_process(name), config))
+
+
+def settings_command(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="One process; without it, all.", autocompletion=process_names, show_default=False
+        ),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show every setting with its value, where it comes from, and what it means; secrets are masked.
+
+    Exit code 2, and all errors at once, if a value is wrong.
+    """
+    from pipeline.process.settings_page import show_settings
+
+    raise typer.Exit(show_settings(name, config, as_json=as_json))
+
+
+def version_command(as_json: Json = False) -> None:
+    """Show the version of this program and of what it stands on."""
+    from pipeline.process.version import program_version, versions
+
+    if as_json:
+        import json
+
+        print(json.dumps(versions()))
+        return
+    print(f"telltale {program_version()}")
+    for name, version in versions().items():
+        if name != "telltale":
+            print(f"  {name} {version}")
