@@ -22,6 +22,7 @@ from rules.documents.durations import Duration, format_duration, parse_duration
 from rules.documents.load import load
 from rules.documents.parse import KINDS, LATER_KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
+from rules.documents.schema import editor_schema
 from rules.documents.signal_catalog import (
     DATATYPES,
     NUMERIC,
@@ -34,6 +35,7 @@ from rules.documents.signal_catalog import (
     SignalCatalogSpec,
     Timestamp,
 )
+from rules.documents.vss import read_vss
 
 __all__ = [
     "API_VERSION",
@@ -71,10 +73,12 @@ __all__ = [
     "Timestamp",
     "Upon",
     "did_you_mean",
+    "editor_schema",
     "format_duration",
     "load",
     "parse",
     "parse_duration",
     "quote",
+    "read_vss",
     "write_path",
 ]

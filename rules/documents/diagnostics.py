@@ -5,6 +5,7 @@ people search for them and silence them. TT0xx is about one text or one document
 TT2xx about documents that do not fit together.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +15,9 @@ Path = tuple[str | int, ...]
 """The way to a value inside a document, in the author's own keys: ("spec", "actions", 0, "command")."""
 
 _LONGEST_QUOTE = 60
+_LONGEST_KEY = 200
+_WORD = re.compile(r"[\w-]+\Z")
+_NAME = re.compile(r"[\w.-]{1,200}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +47,21 @@ def write_path(path: Path) -> str:
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif step.replace("_", "a").replace("-", "a").isalnum():
+        elif _WORD.match(step) or (not text and _NAME.match(step)):
             text += f".{step}" if text else step
         else:
-            text += f"[{quote(step)}]"
+            text += f"[{quote(step, _LONGEST_KEY)}]"
     return text
 
 
-def quote(value: object) -> str:
+def quote(value: object, longest: int = _LONGEST_QUOTE) -> str:
     """Return what the author wrote as a short, printable quotation for a message."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "null"
     text = repr(value)
-    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -2,7 +2,8 @@
 
 A directory is a rule set: its `*.yaml` and `*.yml`, recursively, in the order of their names. A subdirectory
 with a `catalog.yaml` of its own is another set, with another vocabulary, and is left out (`Loaded.left_out`
-names it). Hidden entries are passed over: a mounted ConfigMap keeps a second copy of its files in one.
+names it). A file that is named itself is read whatever its suffix, a VSS export (`.json`) too. Hidden entries
+are passed over: a mounted ConfigMap keeps a second copy of its files in one.
 """
 
 from collections.abc import Iterable, Iterator

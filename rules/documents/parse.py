@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from rules.documents.alert_rule import AlertRule
-from rules.documents.closed import API_VERSION, Document
+from rules.documents.closed import API_VERSION, Document, Finding
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
 from rules.documents.placed import Placed
 from rules.documents.set_checks import Header, set_findings
 from rules.documents.shapes import shape_findings
 from rules.documents.signal_catalog import SignalCatalog
+from rules.documents.vss import read_vss
 from rules.documents.yaml_reader import Node, read_yaml
 
 KINDS: dict[str, type[Document]] = {"AlertRule": AlertRule, "SignalCatalog": SignalCatalog}
@@ -26,7 +27,7 @@ D = TypeVar("D", bound=Document)
 
 
 class Source(NamedTuple):
-    """A text and the name that findings about it carry."""
+    """A text and the name that findings about it carry; a name in `.json` may hold a VSS export."""
 
     name: str
     text: str
@@ -92,6 +93,9 @@ def parse(sources: Iterable[Source]) -> Loaded:
 
 
 def _read_source(reading: _Reading, source: Source) -> None:
+    if source.name.endswith(".json") and '"apiVersion"' not in source.text:
+        _read_vss(reading, source)
+        return
     roots, findings = read_yaml(source.text)
     for finding in findings:
         severity = "error" if finding.is_error else "warning"
@@ -104,6 +108,16 @@ def _read_source(reading: _Reading, source: Source) -> None:
         reading.diagnostics.append(Diagnostic("TT009", "warning", source.name, 1, 1, "", message))
     for root in roots:
         _read_document(reading, source, root)
+
+
+def _read_vss(reading: _Reading, source: Source) -> None:
+    root = Node({}, 1, 1, 0, 0)
+    catalog, findings = read_vss(source.text)
+    raw: Placed[Any] = Placed({}, source.name, root, source.text)
+    _place(reading, raw, findings)
+    if catalog is not None:
+        reading.documents.append(Placed(catalog, source.name, root, source.text))
+    reading.headers.append(Header("SignalCatalog", "default", source.name, 1, 1))
 
 
 def _read_document(reading: _Reading, source: Source, root: Node) -> None:
@@ -123,11 +137,15 @@ def _read_document(reading: _Reading, source: Source, root: Node) -> None:
     else:
         reading.documents.append(Placed(document, source.name, root, source.text))
         findings = list(document.findings())
+    _place(reading, raw, findings)
+
+
+def _place(reading: _Reading, raw: Placed[Any], findings: Iterable[Finding]) -> None:
     for each in findings:
         place = raw.position(each.path, of_key=each.of_key)
         path = write_path(each.path)
         reading.diagnostics.append(
-            Diagnostic(each.code, each.severity, source.name, *place, path, each.message, each.hint)
+            Diagnostic(each.code, each.severity, raw.file, *place, path, each.message, each.hint)
         )
 
 

@@ -1,0 +1,28 @@
+"""The JSON Schema of a rule document, for editors: completion, and errors while one types.
+
+Made from the models, so that it cannot differ from them. What it accepts may still have findings: a schema
+knows neither the ladder's order nor CEL.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from rules.documents.alert_rule import AlertRule
+from rules.documents.signal_catalog import SignalCatalog
+
+_ANY_DOCUMENT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[AlertRule | SignalCatalog, Field(discriminator="kind")]
+)
+
+
+def editor_schema() -> dict[str, Any]:
+    """Return the schema (draft 2020-12) of one document of any kind."""
+    schema = _ANY_DOCUMENT.json_schema(by_alias=True)
+    for name in (AlertRule.__name__, SignalCatalog.__name__):
+        schema["$defs"][name]["required"] = ["apiVersion", "kind", "metadata", "spec"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A rule document of Telltale",
+        **schema,
+    }
