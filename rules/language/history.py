@@ -1,0 +1,31 @@
+"""Functions that look at one signal's past: prev, changed, delta, rate, age.
+
+They take the name of a signal, not an expression: each is a value that the engine keeps per vehicle and
+hands in beside the signals. The functions over windows (avg, min, max, sum, count, stddev, percentile,
+increase) belong here too: a row in OVERLOADS, a prefix for the local, and a value that the engine keeps.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from rules.language.declarations import BOOL, DOUBLE, DURATION, DYN, STRING, Type
+
+OVERLOADS: Final[Mapping[str, tuple[tuple[Type, Type], ...]]] = {
+    "prev": ((DOUBLE, DOUBLE), (BOOL, BOOL), (STRING, STRING)),
+    "changed": ((DYN, BOOL),),
+    "delta": ((DOUBLE, DOUBLE),),
+    "rate": ((DOUBLE, DOUBLE),),
+    "age": ((DYN, DURATION),),
+}
+"""Name -> (type of the signal, type of the result), one pair an overload."""
+
+PREFIXES: Final[Mapping[str, str]] = {
+    "value": "s",
+    "prev": "p",
+    "changed": "c",
+    "delta": "d",
+    "rate": "r",
+    "age": "a",
+    "local": "l",
+}
+"""Kind of a read -> first letter of the Python local that holds it."""

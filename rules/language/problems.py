@@ -1,0 +1,49 @@
+"""What can be wrong with a condition before it ever runs, each with a stable code and a place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding. Line and column are 1-based, in code points, within the expression's own text."""
+
+    code: str
+    message: str
+    hint: str | None
+    line: int
+    column: int
+
+
+CODES: Final[Mapping[str, tuple[str, str]]] = {
+    "TT101": (
+        "undeclared signal",
+        "Use a name or alias of the signal catalog; the hint names the nearest one.",
+    ),
+    "TT102": ("syntax error", "Conditions are CEL; the column is where the parser could not go on."),
+    "TT103": (
+        "types do not fit",
+        "Both sides of an operator need the same type. Numeric signals and literals are doubles; size(), "
+        "int() and the time functions give ints: convert with double(...).",
+    ),
+    "TT104": ("wrong type of result", "A condition is a bool, a value is a number, a string or a bool."),
+    "TT105": ("undeclared function", "Use a function that the language reference lists."),
+    "TT106": ("not part of this language", "Protobuf messages and custom comprehensions are not available."),
+    "TT107": (
+        "too large",
+        "Split the rule, or say the same with less: conditions are bounded in length, in depth and in the "
+        "steps that they may take.",
+    ),
+    "TT108": (
+        "a signal's name is needed",
+        "prev, changed, delta, rate and age look at a signal's history: give them the signal itself, not an "
+        "expression.",
+    ),
+    "TT109": (
+        "age is compared with a constant",
+        'Write age(signal) > duration("5m"): a timer is armed for that instant, so it must be known.',
+    ),
+    "TT110": ("constant that can never be valid", "Correct the regular expression, duration or timestamp."),
+    "TT111": ("template text", "Holes are {{ expression }}; write {{ '{{' }} for the braces themselves."),
+}

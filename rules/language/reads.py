@@ -1,0 +1,107 @@
+"""What an expression reads and which constants its source needs, named once for a whole environment.
+
+All expressions of one environment share the names, so that their sources can stand side by side in one
+generated function: the same signal is the same local in each, and no two constants meet under one name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rules.language.history import PREFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A value that an expression needs: `name` is the Python local that holds it in `source`.
+
+    Kinds: value (the last known value), prev, changed (bool: this message carries the signal, with another
+    value than before), delta, rate (per second), age (whole milliseconds since the signal's last sample), and
+    local (no signal: `vehicle.id`, `value`). What is not known is UNKNOWN.
+    """
+
+    kind: str
+    signal: str
+    name: str
+
+
+class Symbols:
+    """The names of one environment."""
+
+    def __init__(self, signals: Mapping[str, str], local_names: Mapping[str, str]) -> None:
+        """Take (name as written -> canonical name) of the signals, and the locals likewise."""
+        self._signals = signals
+        self._locals = local_names
+        self._slots = {name: slot for slot, name in enumerate(dict.fromkeys(signals.values()))}
+        self._local_slots = {name: slot for slot, name in enumerate(local_names)}
+        self._constants: dict[tuple[type, object], str] = {}
+
+    def read(self, kind: str, written: str) -> Read | None:
+        """Return the read of `kind` for a name as the author wrote it; None if there is none such."""
+        signal = self._signals.get(written)
+        if signal is not None:
+            return Read(kind, signal, f"{PREFIXES[kind]}_{self._slots[signal]}")
+        if kind == "value" and written in self._locals:
+            return Read("local", written, f"{PREFIXES['local']}_{self._local_slots[written]}")
+        return None
+
+    def constant(self, value: object) -> str:
+        """Return the name under which `value` is held, the same for equal values of a type."""
+        return self._constants.setdefault((type(value), _identity(value)), f"k_{len(self._constants)}")
+
+
+class Reads:
+    """What one expression uses."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+        self._reads: dict[Read, None] = {}
+        self._constants: dict[str, object] = {}
+        self._limits: dict[tuple[str, int], None] = {}
+
+    def read(self, kind: str, written: str) -> str | None:
+        """Note a read and return its local; None if the name is no such thing."""
+        read = self._symbols.read(kind, written)
+        if read is None:
+            return None
+        self._reads[read] = None
+        return read.name
+
+    def constant(self, value: object) -> str:
+        """Note a constant and return its name."""
+        name = self._symbols.constant(value)
+        self._constants[name] = value
+        return name
+
+    def use(self, name: str, function: object) -> None:
+        """Note a support function."""
+        self._constants[name] = function
+
+    def limit(self, written: str, milliseconds: int) -> None:
+        """Note that a signal's age is compared with this."""
+        read = self._symbols.read("age", written)
+        if read is not None:
+            self._limits[read.signal, milliseconds] = None
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """Everything read, in the order of the text."""
+        return tuple(self._reads)
+
+    @property
+    def constants(self) -> Mapping[str, object]:
+        """Everything named in the source that is neither a local nor a builtin."""
+        return dict(self._constants)
+
+    @property
+    def limits(self) -> tuple[tuple[str, int], ...]:
+        """(signal, milliseconds) for each comparison of an age."""
+        return tuple(self._limits)
+
+
+def _identity(value: object) -> object:
+    # NaN is not equal to itself and -0.0 is equal to 0.0: their text tells them apart.
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, frozenset):
+        return frozenset((type(item), repr(item)) for item in value)
+    return value
