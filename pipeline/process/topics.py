@@ -30,6 +30,8 @@ class Topic:
     """One partition, whatever `partitions` says."""
     schema: str | None = None
     """File below `pipeline/schemas/`, for topics whose values are JSON of ours."""
+    headers: str | None = None
+    """File below `pipeline/schemas/` that describes the headers, where the values are somebody else's."""
     event_type: str | None = None
     """`ce_type` of its records."""
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +79,7 @@ def changelog(stage: str) -> Topic:
 STAGES: Final = ("normalize", "alerts")
 
 _LIST: Final = (
-    Topic("vehicle.raw", "what vehicles sent, untouched, and ticks", VEHICLE, 7),
+    Topic("vehicle.raw", "what vehicles sent, untouched, and ticks", VEHICLE, 7, headers="raw.headers.json"),
     Topic(
         "vehicle.telemetry",
         "decoded messages, mapped to signals",
@@ -91,6 +93,7 @@ _LIST: Final = (
         "original bytes of what could not be used, with the reason in the headers",
         "that of the source record",
         14,
+        headers="dead-letter.headers.json",
     ),
     Topic(
         "vehicle.alerts",
@@ -116,7 +119,13 @@ _LIST: Final = (
         schema="command-delivery.json",
         event_type="dev.telltale.command-delivery",
     ),
-    Topic("vehicle.command-responses", "what vehicles answered, untouched", VEHICLE, 7),
+    Topic(
+        "vehicle.command-responses",
+        "what vehicles answered, untouched",
+        VEHICLE,
+        7,
+        headers="raw.headers.json",
+    ),
     Topic("vehicle.registry", "labels and attributes of each vehicle", VEHICLE),
     Topic("vehicle.late", "messages that came after their time was over", VEHICLE, 7),
     Topic(

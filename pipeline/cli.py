@@ -1,0 +1,201 @@
+"""What the pipeline adds to the command line: schemas, watching topics, making topics, checking rules.
+
+Nothing heavy is imported at the top: `telltale --help` is asked often.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.process.cli import CONTEXT_SETTINGS, Config, Json
+
+app = typer.Typer()
+topics_app = typer.Typer(
+    name="topics",
+    help="Make the Kafka topics of an installation, or check them.",
+    no_args_is_help=True,
+    context_settings=CONTEXT_SETTINGS,
+)
+rules_app = typer.Typer(
+    name="rules", help="Rules as software.", no_args_is_help=True, context_settings=CONTEXT_SETTINGS
+)
+app.add_typer(topics_app)
+app.add_typer(rules_app)
+
+Replication = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=32767, help="Replicas of each partition; default: the cluster's own.", show_default=False
+    ),
+]
+RulePaths = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rules",
+        help="Rule files or directories whose publish actions name topics; repeatable.",
+        show_default=False,
+    ),
+]
+
+
+def topic_words(incomplete: str = "") -> list[str]:
+    """Short names of topics that begin so, for the shell's completion."""
+    from pipeline.process.topics import TOPICS
+    from pipeline.schemas import short_name
+
+    return [word for word in map(short_name, TOPICS.values()) if word.startswith(incomplete)]
+
+
+@app.command()
+def schema(
+    topic: Annotated[
+        str | None,
+        typer.Argument(
+            help="vehicle.alerts, or short: alerts.", autocompletion=topic_words, show_default=False
+        ),
+    ] = None,
+    headers: Annotated[
+        bool, typer.Option("--headers", help="The schema of the headers, where there is one.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of a topic's records; without a topic, list the topics."""
+    from pipeline.process.failures import ConfigurationError
+    from pipeline.process.topics import TOPICS
+    from pipeline.schemas import find_topic, schema_text
+
+    if topic is None:
+        for entry in TOPICS.values():
+            what = entry.schema or (
+                f"bytes; headers as in {entry.headers}" if entry.headers else "bytes of ours"
+            )
+            print(f"{entry.name:<28}  {what:<48}  {entry.meaning}")
+        return
+    entry = find_topic(topic)
+    file = entry.headers if headers else entry.schema or entry.headers
+    if file is None:
+        kind = "headers" if headers else "records"
+        raise ConfigurationError(f"the {kind} of {entry.name} have no schema: it holds {entry.meaning}")
+    print(schema_text(file), end="")
+
+
+@app.command()
+def tail(
+    topic: Annotated[
+        str,
+        typer.Argument(
+            help="vehicle.alerts, or short: alerts, commands, dead-letters, …",
+            autocompletion=topic_words,
+            show_default=False,
+        ),
+    ],
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="From the oldest record that is kept.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(help="From so long ago (10m, 2h), or from a time (RFC 3339).", show_default=False),
+    ] = None,
+    follow: Annotated[bool, typer.Option(help="Wait for more, or end where the topic ends now.")] = True,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="End after so many.", show_default=False)
+    ] = None,
+    vehicle: Annotated[
+        str | None, typer.Option(help="Only records with this key.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Watch a topic: committed records, a line each. Ctrl-C ends it."""
+    import asyncio
+    import contextlib
+
+    from pipeline.process.failures import ConfigurationError
+    from pipeline.process.settings import ProcessSettings, load_settings
+    from pipeline.schemas import find_topic
+    from pipeline.tail import Watch, to_stdout, watch
+
+    settings = load_settings(ProcessSettings, config)
+    if from_beginning and since is not None:
+        raise ConfigurationError("--from-beginning and --since exclude each other")
+    what = Watch(
+        topic=find_topic(topic, settings.prefix),
+        from_beginning=from_beginning,
+        since_ms=None if since is None else _instant(since),
+        follow=follow,
+        limit=limit,
+        vehicle=vehicle,
+        as_json=as_json,
+    )
+    with contextlib.suppress(BrokenPipeError):
+        shown = asyncio.run(watch(settings, what, to_stdout))
+        if shown == 0 and not follow:
+            print("telltale: no record there", file=sys.stderr)
+
+
+def _instant(text: str) -> int:
+    """A time, or a duration before now, in milliseconds since the epoch."""
+    import time
+
+    from pipeline.process.durations import parse_duration
+    from pipeline.process.failures import ConfigurationError
+    from pipeline.process.times import parse_time
+
+    try:
+        return parse_time(text)
+    except ValueError:
+        try:
+            return int(time.time() * 1000 - parse_duration(text))
+        except ValueError:
+            raise ConfigurationError(
+                f"--since {text}: write 10m, 2h, or a time such as 2026-01-01T00:00:00Z"
+            ) from None
+
+
+@topics_app.command("create")
+def create_topics(
+    replication: Replication = None,
+    rules: RulePaths = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Make the topics that are missing; those that exist are left as they are.
+
+    Exit code 4, with every difference, if one that exists does not fit.
+    """
+    from pipeline.topics_page import create_missing
+
+    create_missing(config, replication=replication, rules=rules or [], as_json=as_json)
+
+
+@topics_app.command("check")
+def check_topics(
+    replication: Replication = None,
+    rules: RulePaths = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Compare the topics with what the installation needs; exit code 4, with every difference."""
+    from pipeline.topics_page import check_all
+
+    check_all(config, replication=replication, rules=rules or [], as_json=as_json)
+
+
+@rules_app.command("check")
+def check_rules(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or directories: one rule set with its catalog.", show_default=False),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Check rule documents: form, types, names, all findings at once. Exit code 2 if there is an error."""
+    from pipeline.checking import check, report
+
+    findings, documents = check(paths)
+    print(report(findings, documents, as_json=as_json))
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(2)
