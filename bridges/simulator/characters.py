@@ -63,7 +63,7 @@ class Character:
 
     @property
     def earliest_s(self) -> float:
-        """When this vehicle's story begins: before the fleet's start if it has something to upload."""
+        """When this vehicle's story begins: before the fleet's start if something was the matter by then."""
         return min((episode.begins_s for episode in self.episodes), default=0.0)
 
 
@@ -86,19 +86,19 @@ SPECIAL: tuple[Character, ...] = (
     ),
     Character(
         "late braker",
-        terrain=SUBURB,
-        episodes=(Episode(Trouble.FRIGHT, 9.0, 10.0, 21.0),),
+        terrain=MOTORWAY,
+        episodes=(Episode(Trouble.FRIGHT, 9.0, 10.0, 30.0),),
         charge_percent=62.0,
     ),
     Character(
         "broken pump",
         electric=False,
         terrain=SUBURB,
-        episodes=(Episode(Trouble.COOLANT_PUMP, -240.0, 150.0, 600.0),),
+        episodes=(Episode(Trouble.COOLANT_PUMP, -15.0, 45.0, 600.0),),
     ),
-    Character("nearly empty", terrain=CITY, charge_percent=9.0),
+    Character("nearly empty", terrain=CITY, charge_percent=8.0),
     Character(
-        "puncture", electric=False, terrain=CITY, episodes=(Episode(Trouble.PUNCTURE),), tyre_kpa=168.0
+        "puncture", electric=False, terrain=CITY, episodes=(Episode(Trouble.PUNCTURE),), tyre_kpa=160.0
     ),
     Character(
         "idler",
@@ -109,8 +109,8 @@ SPECIAL: tuple[Character, ...] = (
             Episode(Trouble.NO_COVERAGE, -30 * 60.0, 5.0),
         ),
     ),
-    Character("unbelted", terrain=CITY, episodes=(Episode(Trouble.UNBELTED, 3.0, 38.0, 120.0),)),
-    Character("door ajar", terrain=CITY, episodes=(Episode(Trouble.DOOR_AJAR, 5.0, 30.0, 120.0),)),
+    Character("unbelted", terrain=SUBURB, episodes=(Episode(Trouble.UNBELTED, 3.0, 38.0, 120.0),)),
+    Character("door ajar", terrain=SUBURB, episodes=(Episode(Trouble.DOOR_AJAR, 5.0, 30.0, 120.0),)),
     Character("hot cell", terrain=SUBURB, episodes=(Episode(Trouble.RUNAWAY, 4.0, 70.0, 900.0),)),
     Character(
         "no break",

@@ -1,12 +1,13 @@
 """A journey is the endless list of what one vehicle does on the network, in order of time.
 
-It samples at every interval. Without coverage the samples wait in the unit and are published at
-once when the coverage is back, oldest first, as real units do. Pure: the caller owns the clock and
-the connection, and a test is a list.
+It samples at every interval. Without coverage the samples wait in the unit; when the coverage is
+back they are uploaded oldest first, as fast as the unit can, and new ones wait behind them. Pure:
+the caller owns the clock and the connection, and a test is a list.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -18,8 +19,11 @@ from bridges.simulator.vehicles import Vehicle
 UNDER_WAY_S = 180
 """So long a vehicle has been driving when its journey begins."""
 
-OFFLINE_INTERVAL_S = 5.0
+OFFLINE_INTERVAL_S = 10.0
 """A unit without coverage saves memory: it samples that seldom, unless its interval is longer."""
+
+UPLOADS_PER_S = 200
+"""So many saved samples a unit uploads in a second."""
 
 STAMMER_EVERY = 7
 GARBLE_EVERY = 11
@@ -68,29 +72,48 @@ def journey(
     at_s = min(0.0, character.earliest_s)
     for second in range(-UNDER_WAY_S, 0):
         vehicle.step(at_s + second, 1.0)
-    saved: list[Publication] = []
-    online = True
-    yield Coverage(start_ms, vehicle_id, online=True)
+    saved: deque[Publication] = deque()
+    online = False
+    interval_s = interval_ms / 1000
     while True:
-        interval_s = interval_ms / 1000
         step_s = max(interval_s, OFFLINE_INTERVAL_S) if at_s < -interval_s else interval_s
         was_rebooting = Trouble.REBOOT in vehicle.troubles
         _step(vehicle, at_s, step_s)
         if Trouble.REBOOT in vehicle.troubles and not was_rebooting:
             unit.restart()
         now_ms = start_ms + round(at_s * 1000)
-        covered = Trouble.NO_COVERAGE not in vehicle.troubles
-        samples = _samples(vehicle, unit, vehicle_id, now_ms)
-        if covered != online and now_ms >= start_ms:
-            online = covered
-            yield Coverage(now_ms, vehicle_id, online=online)
-        if covered:
-            yield from (_published_late(sample, now_ms) for sample in saved)
-            saved.clear()
-            yield from samples
-        else:
-            saved += samples
         at_s += step_s
+        covered = Trouble.NO_COVERAGE not in vehicle.troubles
+        if now_ms < start_ms and covered:
+            continue  # nobody was there to hear it
+        saved.extend(_samples(vehicle, unit, vehicle_id, now_ms))
+        if covered and not online:
+            yield Coverage(now_ms, vehicle_id, online=True)
+        at_ms = now_ms
+        if covered or online:
+            for publication in _upload(saved, now_ms, interval_ms):
+                at_ms = publication.at
+                yield publication
+        if online and not covered:
+            # Out of reach in the moment after sending: whether the broker has it nobody knows.
+            yield Coverage(at_ms, vehicle_id, online=False)
+        online = covered
+
+
+def _upload(saved: deque[Publication], now_ms: int, interval_ms: int) -> Iterator[Publication]:
+    """Yield what can be uploaded until the next sample."""
+    for number in range(max(1, UPLOADS_PER_S * interval_ms // 1000)):
+        if not saved:
+            return
+        sample = saved.popleft()
+        late = sample.kind is Kind.LIVE and sample.sampled < now_ms
+        yield Publication(
+            at=now_ms + number * 1000 // UPLOADS_PER_S,
+            vehicle_id=sample.vehicle_id,
+            sampled=sample.sampled,
+            payload=sample.payload,
+            kind=Kind.LATE if late else sample.kind,
+        )
 
 
 def _step(vehicle: Vehicle, at_s: float, step_s: float) -> None:
@@ -115,8 +138,3 @@ def _samples(vehicle: Vehicle, unit: Telematics, vehicle_id: str, now_ms: int) -
         del document["ts"]
         return [Publication(now_ms, vehicle_id, now_ms, encode(document), Kind.TIMELESS)]
     return samples
-
-
-def _published_late(sample: Publication, now_ms: int) -> Publication:
-    kind = Kind.LATE if sample.kind is Kind.LIVE else sample.kind
-    return Publication(now_ms, sample.vehicle_id, sample.sampled, sample.payload, kind)

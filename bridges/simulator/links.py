@@ -135,9 +135,11 @@ class Link:
         self._unconfirmed.clear()
         window = min(WINDOW, connection.receive_maximum)
         connection.ended.add_done_callback(lambda _: self._wake.set())
-        while self._covered and not self._closing and not connection.ended.done():
+        while not connection.ended.done():
             while self._outbox and len(self._unconfirmed) < window:
                 self._send(connection, self._outbox.popleft())
+            if self._closing or not self._covered:
+                return
             await self._woken()
 
     async def _woken(self) -> None:
