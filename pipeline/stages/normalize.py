@@ -7,34 +7,35 @@ nothing twice. Ticks pass through, so that time goes on downstream.
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.process.envelope import headers
-from pipeline.process.partitioning import partition_of
-from pipeline.runtime import Output, Record
-from pipeline.stages.dead_letters import dead_letter
+from prometheus_client import Counter as Metric
+
+from pipeline.process import Context, Process
+from pipeline.process.envelope import Envelope
+from pipeline.runtime import run_stage
+from pipeline.runtime.dead_letters import dead_letter
+from pipeline.runtime.stage import Output, Record, Stage
+from pipeline.stages.documents import load_catalog
 from pipeline.stages.duplicates import Memory, mark
-from pipeline.stages.payloads import PayloadShape, Reader, Unusable, codec_of
+from pipeline.stages.payloads import PayloadShape, Reader, Unusable, codec_of, shape_of
+from pipeline.stages.settings import StageSettings
 from pipeline.stages.telemetry import encode_telemetry
 
 MAX_VEHICLE_ID = 256
 _FORMAT = b"\x01"
+MESSAGES = Metric("telltale_normalize_messages_total", "Messages by what became of them", ["outcome"])
+DROPPED = Metric("telltale_normalize_signals_dropped_total", "Signals that were not used", ["reason"])
+_ENVELOPE = Envelope("vehicle.telemetry", "normalize")
 
 
 class Normalize:
     """One partition of the stage: the memory of its vehicles' last messages."""
 
-    def __init__(self, shape: PayloadShape, partition: int, partitions: int) -> None:
+    def __init__(self, shape: PayloadShape) -> None:
         self._reader = Reader(shape)
-        self._partition = partition
-        self._partitions = partitions
         self._memories: dict[bytes, Memory] = {}
         self._chunks: dict[bytes, dict[int, bytes]] = {}
         self._touched: set[bytes] = set()
-        self.outcomes: Counter[str] = Counter()
-
-    @property
-    def dropped(self) -> Counter[str]:
-        """Signals that were dropped, by reason."""
-        return self._reader.dropped
+        self._outcomes: Counter[str] = Counter()
 
     # -- state ---------------------------------------------------------------------------------------------
 
@@ -54,6 +55,10 @@ class Normalize:
             for chunk, marks in self._memories[vehicle].changes()
         ]
         self._touched.clear()
+        for metric, tally in ((MESSAGES, self._outcomes), (DROPPED, self._reader.dropped)):
+            for label, number in tally.items():
+                metric.labels(label).inc(number)
+            tally.clear()
         return changed
 
     def clock(self) -> bytes:
@@ -67,7 +72,7 @@ class Normalize:
 
     # -- records -------------------------------------------------------------------------------------------
 
-    def process(self, topic: str, records: Sequence[Record], out: list[Output]) -> None:
+    def process(self, _topic: str, records: Sequence[Record], out: list[Output]) -> None:
         for record in records:
             if record.key is None and _is_tick(record):
                 out.append(Output("vehicle.telemetry", None, record.value, (), record.timestamp, None))
@@ -75,13 +80,13 @@ class Normalize:
             try:
                 output = self._normalize(record)
             except Unusable as unusable:
-                self.outcomes["dead_letter"] += 1
+                self._outcomes["dead_letter"] += 1
                 out.append(dead_letter(record, "normalize", unusable.code, unusable.reason))
                 continue
             if output is None:
-                self.outcomes["duplicate"] += 1
+                self._outcomes["duplicate"] += 1
             else:
-                self.outcomes["normalized"] += 1
+                self._outcomes["normalized"] += 1
                 out.append(output)
 
     def _normalize(self, record: Record) -> Output | None:
@@ -89,10 +94,7 @@ class Normalize:
         if not key:
             raise Unusable("vehicle-id-missing", "the record has no key, so no vehicle")
         memory = self._memories.get(key)
-        if memory is None:
-            vehicle_id = self._check_new(key)
-        else:
-            vehicle_id = key.decode()
+        vehicle_id = _check_vehicle(key) if memory is None else key.decode()
         value = record.value
         if not value:
             raise Unusable("payload-empty", "the payload has no bytes")
@@ -111,31 +113,46 @@ class Normalize:
             "vehicle.telemetry",
             key,
             encode_telemetry(vehicle_id, reading, received_at),
-            headers("vehicle.telemetry", f"{record.partition}:{record.offset}"),
+            _ENVELOPE.headers(
+                f"{record.partition}:{record.offset}", subject=vehicle_id, time_ms=reading.instant
+            ),
             received_at,
             None,
         )
 
-    def _check_new(self, key: bytes) -> str:
-        """What has to be checked once for each vehicle. Raises Unusable."""
-        if len(key) > MAX_VEHICLE_ID:
-            raise Unusable(
-                "vehicle-id-invalid", f"the vehicle id has {len(key)} bytes, at most {MAX_VEHICLE_ID}"
-            )
-        try:
-            vehicle_id = key.decode()
-        except UnicodeDecodeError:
-            raise Unusable("vehicle-id-invalid", "the vehicle id is not UTF-8") from None
-        if "\0" in vehicle_id:
-            raise Unusable("vehicle-id-invalid", "the vehicle id holds a zero character")
-        right = partition_of(key, self._partitions)
-        if right != self._partition:
-            raise Unusable(
-                "wrong-partition",
-                f"the vehicle belongs to partition {right}, the record is on {self._partition}",
-            )
-        return vehicle_id
+
+def _check_vehicle(key: bytes) -> str:
+    """The vehicle id, which has to be checked once. Raises Unusable."""
+    if len(key) > MAX_VEHICLE_ID:
+        raise Unusable("vehicle-id-invalid", f"the vehicle id has {len(key)} bytes, at most {MAX_VEHICLE_ID}")
+    try:
+        vehicle_id = key.decode()
+    except UnicodeDecodeError:
+        raise Unusable("vehicle-id-invalid", "the vehicle id is not UTF-8") from None
+    if "\0" in vehicle_id:
+        raise Unusable("vehicle-id-invalid", "the vehicle id holds a zero character")
+    return vehicle_id
 
 
 def _is_tick(record: Record) -> bool:
     return record.value is not None and record.value.startswith(b'{"receivedAt"')
+
+
+def stage(settings: StageSettings) -> Stage:
+    """The stage, with the catalog that the settings name. Raises ConfigurationError."""
+    shape = shape_of(load_catalog(settings.rules))
+    return Stage(
+        name="normalize",
+        inputs=("vehicle.raw",),
+        logic=lambda _partition: Normalize(shape),
+        outputs=("vehicle.telemetry", "vehicle.dead-letter"),
+        check_keys=True,
+    )
+
+
+async def main(context: Context[StageSettings]) -> None:
+    """Run the stage until the process is asked to stop."""
+    await run_stage(context, stage(context.settings))
+
+
+process = Process("normalize", StageSettings, main, "Payloads to checked signals, each message once")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import orjson
 
+from rules.documents import SignalCatalog
 from rules.instants import EARLIEST, LATEST, parse_instant
 
 MAX_PAYLOAD_BYTES = 1 << 20
@@ -61,7 +62,8 @@ class SignalShape:
 
     name: str
     path: Path
-    kind: str  # "number", "integer", "boolean" or "text"
+    kind: str
+    """"number", "integer", "boolean" or "text"."""
     minimum: float | None = None
     maximum: float | None = None
     allowed: frozenset[object] | None = None
@@ -80,6 +82,36 @@ class PayloadShape:
     accuracy: Path | None = None
     strict: bool = False
     max_past_ms: int = 30 * 86_400_000
+
+
+_KINDS = {"double": "number", "float": "number", "boolean": "boolean", "string": "text"}
+
+
+def shape_of(catalog: SignalCatalog) -> PayloadShape:
+    """Where payloads keep what, as a catalog says it."""
+    spec = catalog.spec
+    position = spec.position
+    return PayloadShape(
+        signals=tuple(
+            SignalShape(
+                signal.name,
+                signal.keys,
+                _KINDS.get(signal.type, "integer"),
+                signal.minimum,
+                signal.maximum,
+                signal.allowed,
+            )
+            for signal in catalog.decoder_paths()
+        ),
+        time=spec.timestamp.path,
+        time_format=spec.timestamp.format,
+        sequence=spec.sequence.path if spec.sequence else None,
+        latitude=position.latitude if position else None,
+        longitude=position.longitude if position else None,
+        accuracy=position.accuracy if position else None,
+        strict=spec.strict,
+        max_past_ms=spec.max_past_ms,
+    )
 
 
 class _Branch(dict[str, "SignalShape | _Branch | None"]):

@@ -1,6 +1,6 @@
 """The record on vehicle.telemetry: written by `normalize`, read by every rule stage.
 
-A record without a key is a tick: no vehicle said anything, but time went on and an uplink was there to see it.
+A record without a key is a tick: no vehicle said anything, but time went on and an uplink was there.
 """
 
 from collections.abc import Mapping

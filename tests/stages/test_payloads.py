@@ -66,7 +66,7 @@ def test_a_payload_becomes_time_sequence_signals_and_position():
         pytest.param({"sped": 1}, "unknown-signal", id="unknown"),
         pytest.param({"speed": "fast"}, "wrong-type", id="text-for-number"),
         pytest.param({"speed": True}, "wrong-type", id="boolean-for-number"),
-        pytest.param({"speed": 10**400}, "wrong-type", id="number-beyond-double"),
+        pytest.param({"speed": 2**64}, "out-of-range", id="integer-beyond-64-bits"),
         pytest.param({"speed": [1]}, "wrong-type", id="list-for-number"),
         pytest.param({"speed": -0.1}, "out-of-range", id="below-minimum"),
         pytest.param({"speed": 350.1}, "out-of-range", id="above-maximum"),
@@ -83,11 +83,7 @@ def test_a_payload_becomes_time_sequence_signals_and_position():
     ],
 )
 def test_a_bad_signal_is_dropped_and_counted_and_the_rest_is_used(payload, reason):
-    try:
-        reading, dropped = read({"ts": NOW, "VEHICLE_SPEED ()": 3, **payload})
-    except Unusable as unusable:  # orjson refuses numbers that no double holds
-        assert unusable.code == "payload-undecodable"
-        return
+    reading, dropped = read({"ts": NOW, "VEHICLE_SPEED ()": 3, **payload})
     assert reading.signals == {"OBD": 3.0}
     assert dropped == {reason: 1}
 

@@ -1,0 +1,45 @@
+"""The rule documents that a stage starts with: all of them right, or no start at all."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from pipeline.process.failures import ConfigurationError
+from rules import Diagnostic, Loaded, RuleSet, SignalCatalog, compile_rules, load
+
+
+def library() -> Path:
+    """The directory of the rules that ship."""
+    return Path(str(files("rules"))) / "library"
+
+
+def load_documents(paths: Sequence[Path]) -> Loaded:
+    """Read rule files; without paths, the library. Raises ConfigurationError with every finding."""
+    loaded = load(paths or (library(),))
+    _refuse(loaded.diagnostics)
+    return loaded
+
+
+def load_rules(paths: Sequence[Path]) -> RuleSet:
+    """Read and compile rule files. Raises ConfigurationError with every finding."""
+    rules = compile_rules(load_documents(paths))
+    if isinstance(rules, RuleSet):
+        return rules
+    _refuse(rules)
+    raise AssertionError("compile_rules gave neither a rule set nor an error")
+
+
+def load_catalog(paths: Sequence[Path]) -> SignalCatalog:
+    """The one catalog among rule files. Raises ConfigurationError."""
+    loaded = load_documents(paths)
+    catalogs = [placed.document for placed in loaded.documents if isinstance(placed.document, SignalCatalog)]
+    if len(catalogs) != 1:
+        names = ", ".join(catalog.metadata.name for catalog in catalogs) or "none"
+        raise ConfigurationError(f"rules: one SignalCatalog is needed, found: {names}")
+    return catalogs[0]
+
+
+def _refuse(diagnostics: Sequence[Diagnostic]) -> None:
+    errors = [diagnostic.format() for diagnostic in diagnostics if diagnostic.severity == "error"]
+    if errors:
+        raise ConfigurationError("\n".join(errors))

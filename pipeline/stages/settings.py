@@ -1,0 +1,19 @@
+"""What a person sets for a stage that reads rule documents."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.process.durations import Milliseconds
+from pipeline.process.settings import ProcessSettings
+
+
+class StageSettings(ProcessSettings):
+    """Where the rules are, and how long a vehicle may be quiet."""
+
+    rules: tuple[Path, ...] = Field(
+        (), description="files and directories of rule documents; default: the library that ships"
+    )
+    quiet_after_ms: Milliseconds = Field(
+        10_000, description="silence that is no silence yet: longer than the vehicles' upload interval"
+    )

@@ -1,0 +1,60 @@
+"""The vehicles' side of a test: publishes with QoS 1, and a listener to commands."""
+
+import threading
+from collections.abc import Iterable
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from tests.e2e.fleet import Message
+from tests.e2e.processes import wait_until
+
+
+class Vehicles:
+    """One MQTT session that speaks for every vehicle and hears every command."""
+
+    def __init__(self, host: str, port: int, name: str) -> None:
+        self.commands: list[tuple[str, bytes]] = []
+        """(MQTT topic, payload), as they came."""
+        self._unacknowledged = 0
+        self._lock = threading.Lock()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
+        self._client.max_inflight_messages_set(200)
+        self._client.on_publish = self._on_publish
+        self._client.on_message = self._on_message
+        self._client.on_connect = self._on_connect
+        self._client.reconnect_delay_set(1, 2)
+        self._subscribed = threading.Event()
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 600
+        self._client.connect(host, port, clean_start=False, properties=properties)
+        self._client.loop_start()
+        assert self._subscribed.wait(30)
+
+    def _on_connect(self, *_: object) -> None:
+        self._client.subscribe("vehicles/+/commands/+", qos=1)
+
+    def _on_publish(self, *_: object) -> None:
+        with self._lock:
+            self._unacknowledged -= 1
+
+    def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+        self.commands.append((message.topic, message.payload))
+
+    def publish(self, messages: Iterable[Message]) -> int:
+        """Publish in order and wait until the broker has acknowledged all; how many it were."""
+        count = 0
+        for message in messages:
+            with self._lock:
+                self._unacknowledged += 1
+            self._client.publish(f"vehicles/{message.vehicle}/telemetry", message.payload, qos=1)
+            count += 1
+        wait_until(lambda: self._unacknowledged == 0, "the broker acknowledged every message")
+        return count
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
