@@ -1,6 +1,7 @@
 """The vehicles' side of a test: publishes with QoS 1, and a listener to commands."""
 
 import threading
+import time
 from collections.abc import Iterable
 
 import paho.mqtt.client as paho
@@ -13,14 +14,20 @@ from tests.e2e.processes import wait_until
 
 
 class Vehicles:
-    """One MQTT session that speaks for every vehicle and hears every command."""
+    """One MQTT session that speaks for every vehicle and hears every command.
 
-    def __init__(self, host: str, port: int, name: str) -> None:
+    `root` is the first level of its topics, and its client id.
+    """
+
+    def __init__(self, host: str, port: int, root: str) -> None:
+        self._root = root
         self.commands: list[tuple[str, bytes]] = []
         """(MQTT topic, payload), as they came."""
         self._unacknowledged = 0
         self._lock = threading.Lock()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"{root}-vehicles", protocol=paho.MQTTv5
+        )
         self._client.max_inflight_messages_set(200)
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
@@ -35,7 +42,7 @@ class Vehicles:
         assert self._subscribed.wait(30)
 
     def _on_connect(self, *_: object) -> None:
-        self._client.subscribe("vehicles/+/commands/+", qos=1)
+        self._client.subscribe(f"{self._root}/+/commands/+", qos=1)
 
     def _on_publish(self, *_: object) -> None:
         with self._lock:
@@ -44,14 +51,16 @@ class Vehicles:
     def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
         self.commands.append((message.topic, message.payload))
 
-    def publish(self, messages: Iterable[Message]) -> int:
+    def publish(self, messages: Iterable[Message], *, per_second: float | None = None) -> int:
         """Publish in order and wait until the broker has acknowledged all; how many it were."""
         count = 0
         for message in messages:
             with self._lock:
                 self._unacknowledged += 1
-            self._client.publish(f"vehicles/{message.vehicle}/telemetry", message.payload, qos=1)
+            self._client.publish(f"{self._root}/{message.vehicle}/telemetry", message.payload, qos=1)
             count += 1
+            if per_second is not None and count % 20 == 0:
+                time.sleep(20 / per_second)
         wait_until(lambda: self._unacknowledged == 0, "the broker acknowledged every message")
         return count
 

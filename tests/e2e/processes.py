@@ -109,9 +109,12 @@ class Running:
 class Installation:
     """All processes of one prefix; whatever is still alive at the end is killed."""
 
-    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], directory: Path, root: str) -> None:
         self.environment = dict(environment)
         self.directory = directory
+        self.root = root
+        """First level of its MQTT topics."""
+        self.prefix = self.environment["TELLTALE_PREFIX"]
         self._running: list[Running] = []
 
     def process(self, name: str, **more: str) -> Running:

@@ -2,52 +2,27 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import KafkaAddress, MqttAddress
+from tests.e2e.conftest import RULES, Install
 from tests.e2e.fleet import drive, interleaved
 from tests.e2e.mqtt import Vehicles
-from tests.e2e.processes import PARTITIONS, Installation, wait_until
+from tests.e2e.processes import wait_until
 from tests.e2e.verdict import assert_exactly_once, assert_state, wait_drained
 
-RULES = str(Path(__file__).parent / "rules")
 STAGES = ("uplink", "normalize", "alerts", "downlink")
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def installation(
-    kafka: KafkaAddress, mqtt: MqttAddress, prefix: str, tmp_path: Path
-) -> Iterator[Installation]:
-    installation = Installation(
-        {
-            "TELLTALE_KAFKA_BOOTSTRAP": kafka.bootstrap,
-            "TELLTALE_MQTT_HOST": mqtt.host,
-            "TELLTALE_MQTT_PORT": str(mqtt.port),
-            "TELLTALE_MQTT_SHARE": prefix.rstrip("."),
-            "TELLTALE_PREFIX": prefix,
-            "TELLTALE_PARTITIONS": str(PARTITIONS),
-            "TELLTALE_RULES": RULES,
-            "TELLTALE_QUIET_AFTER": "5m",
-            "TELLTALE_LOG_FORMAT": "json",
-        },
-        tmp_path,
-    )
-    created = installation.telltale("topics", "create", "--rules", RULES)
-    assert created.returncode == 0, created.stderr
-    yield installation
-    installation.stop()
-
-
 def test_every_alert_and_command_is_the_one_that_a_recomputation_expects(
-    kafka: KafkaAddress, mqtt: MqttAddress, prefix: str, installation: Installation
+    kafka: KafkaAddress, mqtt: MqttAddress, prefix: str, install: Install
 ) -> None:
+    installation = install(kafka, mqtt)
     started = installation.start(*STAGES)
-    vehicles = Vehicles(mqtt.host, mqtt.port, f"{prefix}vehicles")
+    vehicles = Vehicles(mqtt.host, mqtt.port, installation.root)
     now = time.time_ns() // 1_000_000
     drives = [drive(f"car-{number}", now - 400_000, 300, seed=1) for number in range(8, 16)]
     try:

@@ -1,0 +1,49 @@
+"""An installation of its own for each test, on the brokers that all share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import KafkaAddress, MqttAddress
+from tests.e2e.processes import PARTITIONS, Installation
+
+RULES = str(Path(__file__).parent / "rules")
+
+Install = Callable[..., Installation]
+
+
+@pytest.fixture
+def install(prefix: str, tmp_path: Path) -> Iterator[Install]:
+    """Topics and settings on the given brokers; its processes are killed at the end of the test."""
+    made: list[Installation] = []
+
+    def _install(kafka: KafkaAddress, mqtt: MqttAddress, **more: str) -> Installation:
+        root = prefix.rstrip(".")
+        installation = Installation(
+            {
+                "TELLTALE_KAFKA_BOOTSTRAP": kafka.bootstrap,
+                "TELLTALE_MQTT_HOST": mqtt.host,
+                "TELLTALE_MQTT_PORT": str(mqtt.port),
+                "TELLTALE_UPLINK_TELEMETRY_TOPICS": root + "/{vehicle_id}/telemetry",
+                "TELLTALE_UPLINK_RESPONSE_TOPICS": root + "/{vehicle_id}/responses",
+                "TELLTALE_DOWNLINK_COMMAND_TOPIC": root + "/{vehicle_id}/commands/{name}",
+                "TELLTALE_DOWNLINK_RESPONSE_TOPIC": root + "/{vehicle_id}/responses",
+                "TELLTALE_PREFIX": prefix,
+                "TELLTALE_PARTITIONS": str(PARTITIONS),
+                "TELLTALE_RULES": RULES,
+                "TELLTALE_QUIET_AFTER": "5m",
+                "TELLTALE_LOG_FORMAT": "json",
+                **more,
+            },
+            tmp_path,
+            root,
+        )
+        made.append(installation)
+        created = installation.telltale("topics", "create", "--rules", more.get("TELLTALE_RULES", RULES))
+        assert created.returncode == 0, created.stderr
+        return installation
+
+    yield _install
+    for installation in made:
+        installation.stop()
