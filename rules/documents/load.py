@@ -25,7 +25,7 @@ def load(paths: Iterable[str | Path]) -> Loaded:
     seen: set[Path] = set()
     for path in map(Path, paths):
         for file in _files(path, diagnostics, left_out):
-            identity = file.resolve()
+            identity = _identity(file)
             if identity not in seen:
                 seen.add(identity)
                 sources.extend(_read(file, diagnostics))
@@ -84,6 +84,13 @@ def _read(file: Path, diagnostics: list[Diagnostic]) -> Iterator[Source]:
             yield Source(str(file), content.decode("utf-8", errors="replace"))
     except (OSError, ValueError) as error:
         diagnostics.append(_unreadable("TT008", file, _reason(error)))
+
+
+def _identity(file: Path) -> Path:
+    try:
+        return file.resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
+        return file
 
 
 def _reason(error: Exception) -> str:

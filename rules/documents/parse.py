@@ -160,9 +160,8 @@ def _model_of(reading: _Reading, raw: Placed[Any]) -> type[Document] | None:
     for key in ("apiVersion", "kind"):
         if not isinstance(value.get(key), str):
             hint = f"apiVersion: {API_VERSION}" if key == "apiVersion" else f"kind: {' or '.join(KINDS)}"
-            refuse(
-                "TT010", (key,), f"{quote(key)} is missing" if key not in value else "expected a text", hint
-            )
+            path = (key,) if key in value else ()
+            refuse("TT010", path, "expected a text" if path else f"{quote(key)} is missing", hint)
             return None
     version, kind = value["apiVersion"], value["kind"]
     if version != API_VERSION:

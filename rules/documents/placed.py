@@ -16,6 +16,7 @@ M = TypeVar("M", covariant=True)
 
 _ESCAPED_SPACES = "tnvfr \tN_LP"
 _HEX_ESCAPES = {"x": 2, "u": 4, "U": 8}
+_PROPERTIES = ("&", "!")
 _BREAKS = "\n\r\x85\u2028\u2029"
 
 
@@ -114,6 +115,11 @@ def _characters(text: str, node: Node) -> Iterator[tuple[int, int, int]]:
             line, column = (line + 1, 1) if is_break else (line, column + 1)
             index += 1
 
+    while text[index : index + 1] in _PROPERTIES and index < end:
+        while index < end and not text[index].isspace():
+            skip(1)
+        while index < end and (text[index].isspace() or text[index] == "#"):
+            skip(len(text[index:end].split("\n", 1)[0]) if text[index] == "#" else 1)
     if node.style in ("'", '"'):
         skip(1)
         end -= 1

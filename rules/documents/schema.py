@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from rules.documents.alert_rule import AlertRule
+from rules.documents.durations import PATTERN, format_duration
 from rules.documents.signal_catalog import SignalCatalog
 
 _ANY_DOCUMENT: TypeAdapter[Any] = TypeAdapter(
@@ -21,8 +22,18 @@ def editor_schema() -> dict[str, Any]:
     schema = _ANY_DOCUMENT.json_schema(by_alias=True)
     for name in (AlertRule.__name__, SignalCatalog.__name__):
         schema["$defs"][name]["required"] = ["apiVersion", "kind", "metadata", "spec"]
+    _write_durations(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A rule document of Telltale",
         **schema,
     }
+
+
+def _write_durations(schema: Any) -> None:
+    """Pydantic gives a default as code holds it, in milliseconds; an editor offers it to an author."""
+    for part in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(part, dict | list):
+            _write_durations(part)
+    if isinstance(schema, dict) and schema.get("pattern") == PATTERN and "default" in schema:
+        schema["default"] = format_duration(schema["default"])

@@ -37,7 +37,9 @@ def set_findings(headers: Sequence[Header]) -> Iterator[Diagnostic]:
         yield _finding("TT202", header, message, "a set has one; load the other set on its own")
     if headers and not catalogs:
         message = "these rules have no signals: no SignalCatalog is among the documents"
-        yield _finding("TT203", headers[0], message, "add the catalog's file to the paths")
+        first_header = headers[0]
+        hint = "add the catalog's file to the paths"
+        yield Diagnostic("TT203", "error", first_header.file, 1, 1, "", message, hint)
 
 
 def _place(header: Header) -> str:

@@ -88,8 +88,9 @@ def _finding(model: type[BaseModel], value: Any, path: Path, details: Sequence[E
         hint = _name_hint(found)
     elif detail["type"] == "string_pattern_mismatch":
         message = f"{_described(found)} does not match {context['pattern']}"
+        hint = "letters, digits, dots, dashes and underscores"
     else:
-        sentence = detail["msg"][:1].lower() + detail["msg"][1:]
+        sentence = detail["msg"].removeprefix("Input ")
         message = f"{sentence}, found {_described(found)}"
     return Finding(code, path, message, hint)
 
@@ -176,7 +177,7 @@ def _duration_hint(found: Any) -> str | None:
         return f"which unit? {found}s, {found}m, {found}h or {found}ms"
     if isinstance(found, str):
         match = _WORDED_DURATION.match(found)
-        if match:
+        if match and match[0] != f"{match[1]}{match[2]}":
             return f"did you mean {match[1]}{match[2].lower()}?"
         if "." in found:
             return "durations are whole numbers: 1h30m instead of 1.5h"

@@ -62,7 +62,7 @@ def _path(value: Any) -> Any:
         if value and all(value):
             return tuple(value)
         raise PydanticCustomError("path", "a path is made of keys that are not empty")
-    return value
+    raise PydanticCustomError("path", "a path is a text like pos.lat, or a list of keys that are texts")
 
 
 PayloadPath = Annotated[

@@ -108,7 +108,7 @@ def _syntax_finding(error: yaml.YAMLError) -> YamlFinding:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        message = " ".join(part for part in (error.context, error.problem) if part)
+        message = ", ".join(part for part in (error.context, error.problem) if part)
         hint = "indent with spaces" if "\\t" in message or "tab" in message else None
         return YamlFinding("TT001", *place, message or "this is not YAML", hint)
     reason = getattr(error, "reason", None) or str(error).partition("\n")[0]
