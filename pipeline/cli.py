@@ -50,7 +50,7 @@ def topic_words(incomplete: str = "") -> list[str]:
     return [word for word in map(short_name, TOPICS.values()) if word.startswith(incomplete)]
 
 
-@app.command()
+@app.command(short_help="Print the JSON Schema of a topic's records.")
 def schema(
     topic: Annotated[
         str | None,

@@ -43,8 +43,13 @@ def build() -> tuple[typer.Typer, list[str]]:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    root.command("run", help=_run_help(), no_args_is_help=True)(run_command)
-    root.command("settings")(settings_command)
+    names = ", ".join(entry_points(PROCESSES))
+    root.command(
+        "run", help=_RUN_HELP.format(names=names), short_help=f"Run a process: {names}.", no_args_is_help=True
+    )(run_command)
+    root.command("settings", short_help="Show every setting, its value, source and meaning.")(
+        settings_command
+    )
     root.command("version")(version_command)
     missing = []
     for point in entry_points(COMMANDS).values():
@@ -70,15 +75,14 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _run_help() -> str:
-    return f"""Run one process until SIGTERM or Ctrl-C: {", ".join(entry_points(PROCESSES))}.
+_RUN_HELP = """Run one process until SIGTERM or Ctrl-C: {names}.
 
-    Settings come from TELLTALE_* variables over the settings file; `telltale settings NAME` lists them.
-    Logs go to stderr. One HTTP port serves /metrics, /healthz, /readyz and /version.
+Settings come from TELLTALE_* variables over the settings file; `telltale settings NAME` lists them.
+Logs go to stderr. One HTTP port serves /metrics, /healthz, /readyz and /version.
 
-    Exit codes: 0 drained; 1 unexpected; 2 settings or rules are wrong; 3 a needed party did not come within
-    startTimeout; 4 topics do not fit.
-    """
+Exit codes: 0 drained; 1 unexpected; 2 settings or rules are wrong; 3 a needed party did not come within
+startTimeout; 4 topics do not fit.
+"""
 
 
 def run_command(

@@ -29,7 +29,7 @@ class Topic:
     single: bool = False
     """One partition, whatever `partitions` says."""
     schema: str | None = None
-    """File below `pipeline/schemas/`, for topics whose values are JSON of ours."""
+    """File below `pipeline/schemas/`, for topics whose values are JSON."""
     headers: str | None = None
     """File below `pipeline/schemas/` that describes the headers, where the values are somebody else's."""
     event_type: str | None = None
@@ -124,6 +124,7 @@ _LIST: Final = (
         "what vehicles answered, untouched",
         VEHICLE,
         7,
+        schema="command-response.json",
         headers="raw.headers.json",
     ),
     Topic("vehicle.registry", "labels and attributes of each vehicle", VEHICLE),
