@@ -1,0 +1,166 @@
+"""A fold over the events of each vehicle: `process`, `advance`, `next_deadline`; the caller decides when.
+
+No clock is read here: an outcome is a function of the events and of the two clocks that come with them, so
+the same log gives the same outcomes live, after a restart and in a backtest.
+"""
+
+from collections.abc import Mapping
+
+from rules.engine import state
+from rules.engine.events import Event
+from rules.engine.memory import FOREVER, NEVER, Memory
+from rules.engine.observers import Observer
+from rules.engine.outcomes import Outcome
+from rules.engine.programs import Programs
+from rules.engine.reports import Cause
+from rules.engine.ruleset import RuleSet
+from rules.engine.vehicle import VehicleState
+
+
+class Engine:
+    """A rule set, ready to run. It holds no state of vehicles: that is the caller's."""
+
+    def __init__(self, rules: RuleSet, *, quiet_after_ms: int = 10_000) -> None:
+        self.rules = rules
+        self._programs = Programs(rules)
+        self._doubts = self._programs.doubts
+        self._observer = Observer(rules.revision, self._programs)
+        self._quiet_after = quiet_after_ms
+
+    def new_vehicle(self, vehicle_id: str) -> VehicleState:
+        """The state of a vehicle that has said nothing yet."""
+        return VehicleState(
+            vehicle_id, self._programs.for_vehicle(vehicle_id), Memory.empty(self._programs.layout)
+        )
+
+    def process(self, vehicle: VehicleState, event: Event, live_clock: int, out: list[Outcome]) -> None:
+        """Apply one message. Timers that were due before it fire first; a late one moves no alert."""
+        ts = event.ts
+        if ts < vehicle.time:
+            self._late(vehicle, event)
+            return
+        if ts > vehicle.due:
+            self._observer.sweep(vehicle, ts, Cause(event.received_at, ts), out)
+        memory = vehicle.memory
+        if vehicle.swept != NEVER:
+            self._contradict(vehicle, ts)
+        vehicle.time = ts
+        vehicle.received_at = event.received_at
+        vehicle.live = live_clock
+        vehicle.values_changed = True
+        if ts > vehicle.rests_until:
+            vehicle.forget_rests()
+        if event.position is not None:
+            vehicle.position = event.position
+            vehicle.positioned_at = ts
+
+        signals = event.signals
+        names = tuple(signals)
+        program = vehicle.program
+        shape = program.shapes.get(names) or program.shape_of(names)
+        if memory.stale:
+            memory.refresh(shape.slots)
+        if shape.run is not None:
+            holding = shape.run(memory, signals.values(), ts, vehicle.vehicle_id)
+        else:
+            holding = self._observer.judge(vehicle, shape, signals.values(), ts)
+        soonest = ts + shape.soonest
+        if soonest < vehicle.due:
+            vehicle.due = soonest
+
+        attention = vehicle.attention
+        touched = (holding ^ vehicle.expect) & shape.mask
+        if attention:
+            touched |= attention & (shape.mask | shape.beside)
+        if ts >= vehicle.due:
+            touched |= self._observer.due_at(vehicle, ts) & shape.mask
+        if touched or self._doubts.errors:
+            self._observer.message(vehicle, shape, touched, holding, Cause(event.received_at, ts), out)
+        if self._doubts.unknown:
+            self._doubts.unknown.clear()
+
+    def advance(
+        self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]
+    ) -> None:
+        """Fire the timers that the vehicle's clock has passed in silence."""
+        clock = vehicle.time + max(0, live_clock - vehicle.live - self._quiet_after)
+        if clock > vehicle.due:
+            self._observer.sweep(vehicle, clock, Cause(received_clock, None), out)
+
+    def next_deadline(self, vehicle: VehicleState) -> int | None:
+        """The live clock after which `advance` may have something to do; None if it has nothing to wait for.
+
+        Never later than the first timer. It may be earlier (timers move with data, and are not followed one
+        by one); `advance` then finds nothing and the next answer is later.
+        """
+        if vehicle.due >= FOREVER:
+            return None
+        return vehicle.due - vehicle.time + vehicle.live + self._quiet_after
+
+    def deadline_of(self, parts: Mapping[str, bytes]) -> int | None:
+        """`next_deadline` of a vehicle that is still packed. Raises StateFormatError."""
+        values = parts.get(state.VALUES)
+        if values is None:
+            return None
+        due, time, live = state.deadline(values)
+        return None if due >= FOREVER else due - time + live + self._quiet_after
+
+    def event_time(self, vehicle: VehicleState) -> int | None:
+        """The event time of a vehicle; None if it has said nothing."""
+        return None if vehicle.time == NEVER else vehicle.time
+
+    def last_known(self, vehicle: VehicleState) -> dict[str, object]:
+        """The last value, however old, of each signal that some rule reads and the vehicle has said."""
+        memory = vehicle.memory
+        return {
+            name: memory.last(slot)
+            for slot, name in enumerate(memory.layout.names)
+            if memory.times[slot] != NEVER
+        }
+
+    def snapshot(self, vehicle: VehicleState) -> dict[str, bytes]:
+        """The whole state in parts, each with its format version; parts that hold nothing are left out."""
+        return state.snapshot(vehicle)
+
+    def changed(self, vehicle: VehicleState) -> dict[str, bytes | None]:
+        """The parts that changed since the last call; None for one that is gone."""
+        return state.changed(vehicle)
+
+    def restore(self, vehicle_id: str, parts: Mapping[str, bytes]) -> VehicleState:
+        """The vehicle that `snapshot` told of, also over all that `changed` said so far.
+
+        Parts of rules that the set does not have are dropped. Raises StateFormatError for bytes of another
+        format: state that cannot be read must not be taken for none.
+        """
+        vehicle = self.new_vehicle(vehicle_id)
+        state.restore(vehicle, parts)
+        return vehicle
+
+    def _contradict(self, vehicle: VehicleState, ts: int) -> None:
+        """The vehicle speaks after timers have fired by silence: time is what it says."""
+        vehicle.memory.revive(ts)
+        vehicle.swept = NEVER
+        vehicle.due = min(self._observer.next_due(vehicle, ts), vehicle.due)
+
+    def _late(self, vehicle: VehicleState, event: Event) -> None:
+        """Old news: a signal's own newer sample is taken, no alert is moved."""
+        memory = vehicle.memory
+        layout = memory.layout
+        frontier = max(vehicle.time, vehicle.swept)
+        ts = event.ts
+        for name, value in event.signals.items():
+            slot = layout.slots.get(name)
+            if slot is None or ts <= memory.times[slot]:
+                continue
+            memory.take(slot, ts, value)
+            vehicle.values_changed = True
+            wilts = ts + layout.stale_after[slot]
+            if wilts < frontier:
+                memory.wilt(slot)
+            for due in (wilts, *(ts + age for age in layout.ages[slot])):
+                if frontier <= due < vehicle.due:
+                    vehicle.due = due
+        if event.position is not None and ts > vehicle.positioned_at:
+            vehicle.position = event.position
+            vehicle.positioned_at = ts
+            vehicle.values_changed = True

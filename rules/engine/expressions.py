@@ -1,0 +1,83 @@
+"""One expression over a vehicle's memory: the fast code first, the exact one where that raises.
+
+The fast code equals the exact one wherever it returns (a law of the language package), so an exception only
+means "ask again, exactly": unknown signals absorbed by `||`, errors, and everything that is rare.
+"""
+
+from collections.abc import Callable, Sequence
+
+from rules.engine.memory import Layout, Look
+from rules.engine.ruleset import Compiled, Read, Template
+from rules.language.values import UNKNOWN, UnknownValue
+
+_LOCALS = {"vehicle.id": "vehicle.id", "value": "alert.value"}
+
+Place = tuple[str, int]
+
+
+def places_of(reads: Sequence[Read], layout: Layout) -> tuple[Place, ...]:
+    """Where each read finds its value: what `Look.get` takes."""
+    return tuple(
+        (_LOCALS[read.signal], -1) if read.kind == "local" else (read.kind, layout.slots[read.signal])
+        for read in reads
+    )
+
+
+class Expression:
+    """A compiled expression, tied to the layout of a memory."""
+
+    __slots__ = ("_evaluate", "_fast", "compiled", "places", "slots")
+
+    def __init__(self, compiled: Compiled, layout: Layout) -> None:
+        self.compiled = compiled
+        self.places = places_of(compiled.reads, layout)
+        self.slots = frozenset(slot for _, slot in self.places if slot >= 0)
+        self._evaluate = compiled.evaluate
+        self._fast: Callable[..., object] = fast_function(compiled)
+
+    def value(self, look: Look) -> object:
+        """The value at an instant, UNKNOWN where it is unknown. Raises what the language calls an error."""
+        arguments = [look.get(kind, slot) for kind, slot in self.places]
+        try:
+            return self._fast(*arguments)
+        except Exception:
+            try:
+                return self._evaluate(arguments)
+            except UnknownValue:
+                return UNKNOWN
+
+    def truth(self, look: Look) -> bool | None:
+        """The truth at an instant, None where it is unknown. Raises what the language calls an error."""
+        return truth_of(self.value(look))
+
+
+def truth_of(value: object) -> bool | None:
+    """A condition's value as truth. Raises TypeError for what is neither."""
+    if value is True or value is False:
+        return value is True
+    if value is UNKNOWN:
+        return None
+    raise TypeError(f"a condition gave {type(value).__name__}, not a bool")
+
+
+def fast_function(compiled: Compiled) -> Callable[..., object]:
+    """The fast code of one expression as a function of its reads."""
+    parameters = ", ".join(read.name for read in compiled.reads)
+    function: Callable[..., object] = eval(
+        f"lambda {parameters}: ({compiled.source})", dict(compiled.constants)
+    )
+    return function
+
+
+class Text:
+    """A text or a JSON value with holes, tied to the layout of a memory."""
+
+    __slots__ = ("_places", "_template")
+
+    def __init__(self, template: Template, layout: Layout) -> None:
+        self._template = template
+        self._places = places_of(template.reads, layout)
+
+    def render(self, look: Look) -> object:
+        """The text at an instant. Raises what the language calls an error."""
+        return self._template.render([look.get(kind, slot) for kind, slot in self._places])

@@ -1,0 +1,219 @@
+"""What is remembered of a vehicle's signals: last value, the one before, and when each was said.
+
+`values` is what conditions see: a value that is older than its `staleAfter` is UNKNOWN there and waits in
+`stale`. Staleness begins when its timer fires, so what conditions see is a function of the instants reached.
+"""
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rules.engine.ruleset import Rule, RuleSet, Template
+from rules.language.values import UNKNOWN
+
+NEVER = -(2**62)
+"""Before every instant."""
+FOREVER = 2**62
+"""After every instant."""
+
+_HISTORY = frozenset({"prev", "changed", "delta", "rate"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where each signal that some rule reads has its place."""
+
+    names: tuple[str, ...]
+    slots: dict[str, int]
+    stale_after: tuple[int, ...]
+    """FOREVER for a signal that never turns stale."""
+    ages: tuple[tuple[int, ...], ...]
+    """The ages at which some condition may turn, ascending."""
+    with_history: frozenset[int]
+    soonest: tuple[int, ...]
+    """The time after a sample at which its first timer is due."""
+
+
+def layout_of(rules: RuleSet) -> Layout:
+    """Give each signal that a rule reads a slot, in the order of their names."""
+    limits: dict[str, set[int]] = {}
+    history: set[str] = set()
+    for rule in rules.rules:
+        for read in reads_of(rule):
+            limits.setdefault(read[1], set())
+            if read[0] in _HISTORY:
+                history.add(read[1])
+        for expression in (rule.when, rule.clear_when, rule.value, *(rung.condition for rung in rule.ladder)):
+            for signal, limit in expression.age_limits if expression is not None else ():
+                limits.setdefault(signal, set()).update([limit] if limit >= 0 else [])
+    names = tuple(sorted(limits))
+    known = rules.signals
+    stale = [known[name].stale_after_ms if name in known else None for name in names]
+    stale_after = tuple(FOREVER if after is None else after for after in stale)
+    ages = tuple(tuple(sorted(limits[name])) for name in names)
+    slots = {name: slot for slot, name in enumerate(names)}
+    soonest = tuple(
+        min(after, *slot_ages, FOREVER) for after, slot_ages in zip(stale_after, ages, strict=True)
+    )
+    return Layout(names, slots, stale_after, ages, frozenset(slots[name] for name in history), soonest)
+
+
+def reads_of(rule: Rule) -> set[tuple[str, str]]:
+    """(kind, signal) of everything that any expression or text of a rule reads, locals left out."""
+    expressions = [rule.when, rule.clear_when, rule.value, *(rung.condition for rung in rule.ladder)]
+    texts = [*rule.labels.values(), *rule.annotations.values()]
+    texts += [
+        template for action in rule.actions for template in templates_in(getattr(action, "payload", None))
+    ]
+    found = {(read.kind, read.signal) for part in expressions if part is not None for read in part.reads}
+    found |= {(read.kind, read.signal) for text in texts if not isinstance(text, str) for read in text.reads}
+    return {(kind, signal) for kind, signal in found if kind != "local"}
+
+
+def templates_in(payload: Any) -> list[Template]:
+    """Return every template in a JSON value."""
+    if isinstance(payload, dict):
+        return [found for item in payload.values() for found in templates_in(item)]
+    if isinstance(payload, list | tuple):
+        return [found for item in payload for found in templates_in(item)]
+    return [payload] if hasattr(payload, "render") else []
+
+
+@dataclass(slots=True)
+class Memory:
+    """The samples of one vehicle, by slot. UNKNOWN and NEVER where nothing was said."""
+
+    layout: Layout = field(repr=False)
+    values: list[object]
+    times: list[int]
+    previous: list[object]
+    """The sample before the last, for signals whose history is read."""
+    previous_times: list[int]
+    stale: dict[int, object]
+    """The last values of signals that are UNKNOWN by age."""
+
+    @classmethod
+    def empty(cls, layout: Layout) -> "Memory":
+        """Of a vehicle that has said nothing yet."""
+        size = len(layout.names)
+        return cls(layout, [UNKNOWN] * size, [NEVER] * size, [UNKNOWN] * size, [NEVER] * size, {})
+
+    def take(self, slot: int, at: int, value: object) -> None:
+        """A sample that is not older than the signal's last one."""
+        if slot in self.layout.with_history:
+            self.previous[slot] = self.last(slot)
+            self.previous_times[slot] = self.times[slot]
+        self.stale.pop(slot, None)
+        self.values[slot] = value
+        self.times[slot] = at
+
+    def last(self, slot: int) -> object:
+        """The last value, however old."""
+        return self.stale[slot] if slot in self.stale else self.values[slot]
+
+    def refresh(self, slots: Set[int]) -> None:
+        """These signals are about to be said anew: their last values go back to their places."""
+        for slot in self.stale.keys() & slots:
+            self.values[slot] = self.stale.pop(slot)
+
+    def wilt(self, slot: int) -> None:
+        """The signal has turned stale."""
+        self.stale[slot] = self.values[slot]
+        self.values[slot] = UNKNOWN
+
+    def revive(self, at: int) -> None:
+        """Time is back at `at`: what is not yet stale then is known again."""
+        for slot in [slot for slot in self.stale if at <= self.times[slot] + self.layout.stale_after[slot]]:
+            self.values[slot] = self.stale.pop(slot)
+
+    def next_due(self, frontier: int) -> int:
+        """First instant from `frontier` on at which a signal turns stale or reaches an age; or FOREVER."""
+        soonest = FOREVER
+        layout = self.layout
+        for slot, time in enumerate(self.times):
+            if time == NEVER:
+                continue
+            wilts = time + layout.stale_after[slot]
+            if wilts < soonest and wilts >= frontier and slot not in self.stale:
+                soonest = wilts
+            for age in layout.ages[slot]:
+                if frontier <= time + age < soonest:
+                    soonest = time + age
+        return soonest
+
+    def due_at(self, at: int) -> list[int]:
+        """The signals that turn stale or reach an age at exactly this instant; the former have wilted."""
+        due = []
+        for slot, time in enumerate(self.times):
+            if time == NEVER:
+                continue
+            if time + self.layout.stale_after[slot] == at and slot not in self.stale:
+                self.wilt(slot)
+                due.append(slot)
+            elif at - time in self.layout.ages[slot]:
+                due.append(slot)
+        return due
+
+
+@dataclass(slots=True)
+class Look:
+    """The world as an expression sees it at one instant: what is remembered, and what was just said."""
+
+    memory: Memory
+    vehicle_id: str
+    at: int
+    """The instant in milliseconds."""
+    carried: frozenset[int] = frozenset()
+    value: object = UNKNOWN
+    """The alert's value, for its texts."""
+    is_past: bool = False
+    """Whether time has passed the instant: an age that a signal has just reached is exceeded."""
+
+    def get(self, kind: str, slot: int) -> object:
+        """One value; UNKNOWN where there is none."""
+        memory = self.memory
+        match kind:
+            case "value":
+                return memory.values[slot]
+            case "age":
+                time = memory.times[slot]
+                if time == NEVER:
+                    return UNKNOWN
+                return self.at - time + 0.5 if self.is_past else self.at - time
+            case "changed" if slot not in self.carried:
+                return False
+            case "vehicle.id":
+                return self.vehicle_id
+            case "alert.value":
+                return self.value
+        if memory.values[slot] is UNKNOWN:
+            return UNKNOWN
+        before, since = memory.previous[slot], memory.previous_times[slot]
+        return HISTORY[kind](memory.values[slot], before, memory.times[slot], since)
+
+
+def _prev(_value: object, before: object, _time: int, _since: int) -> object:
+    return before
+
+
+def _changed(value: object, before: object, _time: int, _since: int) -> object:
+    return UNKNOWN if before is UNKNOWN else value != before
+
+
+def _delta(value: Any, before: Any, _time: int, _since: int) -> object:
+    try:
+        return UNKNOWN if before is UNKNOWN else value - before
+    except (TypeError, ArithmeticError):
+        return UNKNOWN  # no numbers: whoever sent them, no rule is wrong
+
+
+def _rate(value: Any, before: Any, time: int, since: int) -> object:
+    """Per second; without a time between the samples there is none."""
+    try:
+        return UNKNOWN if before is UNKNOWN or time <= since else (value - before) * 1000.0 / (time - since)
+    except (TypeError, ArithmeticError):
+        return UNKNOWN
+
+
+HISTORY: Final = {"prev": _prev, "changed": _changed, "delta": _delta, "rate": _rate}
+"""What the last two samples of a signal say: (value, value before, time, time before) -> result."""

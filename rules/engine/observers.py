@@ -1,0 +1,211 @@
+"""Everything beyond the common path: an alert is observed, because a message touched it or a timer is due.
+
+Order at one instant: messages, then the holds of alerts (`for`, `keepFiringFor`, `staleGrace`), then signals
+that turn stale or reach an age. Within each, rules in the order of their names.
+"""
+
+from collections.abc import Collection
+
+from rules.engine.alerts import Alert, Change, Observation, Phase, observe
+from rules.engine.expressions import Expression
+from rules.engine.memory import Look
+from rules.engine.outcomes import Outcome, alert_id
+from rules.engine.programs import Programs, RunningRule, bits
+from rules.engine.reports import Cause, Occasion, Reporter, failure
+from rules.engine.shapes import Shape
+from rules.engine.vehicle import VehicleState
+from rules.language.values import UNKNOWN
+
+
+class Observer:
+    """Observes alerts of vehicles for one rule set."""
+
+    def __init__(self, revision: int, programs: Programs) -> None:
+        self._rules = programs.rules
+        self._doubts = programs.doubts
+        self._reporter = Reporter(revision)
+
+    def judge(self, vehicle: VehicleState, shape: Shape, fresh: Collection[object], ts: int) -> int:
+        """What a shape's generated code does, for shapes that have none."""
+        for slot, value in zip(shape.places, fresh, strict=True):
+            if slot >= 0:
+                vehicle.memory.take(slot, ts, value)
+        look = Look(vehicle.memory, vehicle.vehicle_id, ts, shape.slots)
+        holding = 0
+        for index in bits(shape.mask):
+            try:
+                truth = self._rules[index].when.truth(look)
+            except Exception as error:
+                self._doubts.errors.append((index, error))
+                truth = None
+            if truth:
+                holding |= 1 << index
+            elif truth is None:
+                self._doubts.unknown.add(index)
+        return holding
+
+    def message(
+        self,
+        vehicle: VehicleState,
+        shape: Shape,
+        touched: int,
+        holding: int,
+        cause: Cause,
+        out: list[Outcome],
+    ) -> None:
+        """Observe the alerts that a message touched."""
+        doubts = self._doubts
+        ts = vehicle.time
+        for index, error in doubts.errors:
+            out.append(failure(self._rules[index], vehicle, ts, error))
+        doubts.errors.clear()
+        look = Look(vehicle.memory, vehicle.vehicle_id, ts, shape.slots)
+        for index in bits(touched):
+            rule = self._rules[index]
+            alert = vehicle.alerts.get(index) or Alert()
+            if shape.mask >> index & 1:
+                when = None if index in doubts.unknown else bool(holding >> index & 1)
+            elif alert.phase is Phase.PENDING:
+                self._measure(vehicle, rule, alert, look, out)
+                continue
+            else:
+                when = self._truth(vehicle, rule, rule.when, look, out)
+            self._observe(vehicle, rule, alert, Observation(ts, when), cause=cause, look=look, out=out)
+
+    def sweep(self, vehicle: VehicleState, limit: int, cause: Cause, out: list[Outcome]) -> None:
+        """Fire, in order, every timer due before `limit`."""
+        while True:
+            due = self.next_due(vehicle, max(vehicle.time, vehicle.swept))
+            if due >= limit:
+                vehicle.due = due
+                return
+            self._fire(vehicle, due, cause, out)
+            vehicle.swept = due + 1
+            vehicle.values_changed = True
+
+    def next_due(self, vehicle: VehicleState, frontier: int) -> int:
+        """The first instant, from `frontier` on, at which a timer is due; FOREVER if none is."""
+        soonest = vehicle.memory.next_due(frontier)
+        for index, alert in vehicle.alerts.items():
+            due = self._rules[index].due(alert)
+            if due is not None and due < soonest:
+                soonest = due
+        return soonest
+
+    def due_at(self, vehicle: VehicleState, at: int) -> int:
+        """The rules that have a timer due at exactly this instant."""
+        mask = 0
+        for index, alert in vehicle.alerts.items():
+            if self._rules[index].due(alert) == at:
+                mask |= 1 << index
+        return mask
+
+    def _fire(self, vehicle: VehicleState, at: int, cause: Cause, out: list[Outcome]) -> None:
+        look = Look(vehicle.memory, vehicle.vehicle_id, at)
+        for index in bits(self.due_at(vehicle, at)):
+            self._timer(vehicle, index, look, cause, out)
+        slots = vehicle.memory.due_at(at)
+        if not slots:
+            return
+        look.is_past = True
+        readers = beside = 0
+        for slot in slots:
+            readers |= vehicle.program.readers[slot]
+            beside |= vehicle.program.readers_beside[slot]
+        for index in bits(readers | beside):
+            alert = vehicle.alerts.get(index)
+            if readers >> index & 1 or (alert is not None and alert.phase is Phase.FIRING):
+                self._timer(vehicle, index, look, cause, out)
+
+    def _timer(self, vehicle: VehicleState, index: int, look: Look, cause: Cause, out: list[Outcome]) -> None:
+        rule = self._rules[index]
+        alert = vehicle.alerts.get(index) or Alert()
+        when = self._truth(vehicle, rule, rule.when, look, out)
+        is_silence = cause.event_time is None
+        seen = Observation(look.at, when, is_message=False, is_silence=is_silence)
+        self._observe(vehicle, rule, alert, seen, cause=cause, look=look, out=out)
+
+    def _observe(
+        self,
+        vehicle: VehicleState,
+        rule: RunningRule,
+        alert: Alert,
+        seen: Observation,
+        *,
+        cause: Cause,
+        look: Look,
+        out: list[Outcome],
+    ) -> None:
+        """Move one alert, and report what came of it."""
+        if alert.phase is Phase.FIRING:
+            if rule.clear_when is not None:
+                seen.clear = self._truth(vehicle, rule, rule.clear_when, look, out)
+            elif seen.when is not None:
+                seen.clear = not seen.when
+        was_resting = alert.phase is Phase.RESTING
+        change = observe(alert, rule.rule, seen)
+        occasion = None
+        if change is not None and change.ends:
+            self._measure(vehicle, rule, alert, look, out)
+            occasion = Occasion("resolved", alert.ended_at or 0, change.value)
+        elif alert.phase is not Phase.RESTING:
+            self._measure(vehicle, rule, alert, look, out)
+            if change is Change.FIRED:
+                alert.rung = self._rung(vehicle, rule, look, out)
+                alert.id = self._new_id(vehicle, rule, alert)
+                occasion = Occasion("firing", alert.fired_at)
+            elif alert.phase is Phase.FIRING and alert.rung > 0:
+                rung = self._rung(vehicle, rule, look, out)
+                if rung < alert.rung:
+                    alert.rung = rung
+                    occasion = Occasion("severityRaised", max(seen.at, alert.fired_at))
+        elif was_resting:
+            return
+        vehicle.rules_changed.add(rule.index)
+        if occasion is not None:
+            self._reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
+        if alert.phase is Phase.RESTING:
+            alert.value = alert.peak = None
+            alert.id = b""
+        vehicle.settle(rule.index, alert)
+
+    def _new_id(self, vehicle: VehicleState, rule: RunningRule, alert: Alert) -> bytes:
+        lineage = f"{rule.rule.name}@{rule.rule.lineage}"
+        return alert_id(lineage, vehicle.vehicle_id, alert.since, alert.ordinal).bytes
+
+    def _truth(
+        self, vehicle: VehicleState, rule: RunningRule, condition: Expression, look: Look, out: list[Outcome]
+    ) -> bool | None:
+        try:
+            return condition.truth(look)
+        except Exception as error:
+            out.append(failure(rule, vehicle, look.at, error))
+            return None
+
+    def _rung(self, vehicle: VehicleState, rule: RunningRule, look: Look, out: list[Outcome]) -> int:
+        """The first step of the ladder that holds; the last one where none does."""
+        for place, (_, condition) in enumerate(rule.ladder):
+            if condition is None or self._truth(vehicle, rule, condition, look, out):
+                return place
+        return len(rule.ladder) - 1
+
+    def _measure(
+        self, vehicle: VehicleState, rule: RunningRule, alert: Alert, look: Look, out: list[Outcome]
+    ) -> None:
+        """Follow the alert's value and its peak; what is unknown leaves them as they are."""
+        if rule.value is None:
+            return
+        try:
+            value = rule.value.value(look)
+        except Exception as error:
+            out.append(failure(rule, vehicle, look.at, error))
+            return
+        if value is UNKNOWN or value != value:
+            return  # not a number: neither a value to show nor a peak
+        if value != alert.value or type(value) is not type(alert.value):
+            alert.value = value
+            vehicle.rules_changed.add(rule.index)
+        if isinstance(value, float | int) and not isinstance(value, bool):
+            peak = alert.peak
+            if peak is None or (value < peak if rule.rule.lowest else value > peak):
+                alert.peak = value

@@ -1,0 +1,146 @@
+"""From a change of an alert to the records that tell of it, and to what its actions bring about.
+
+A command on old news is worse than none: it is left out when the message that caused it came later than
+`maxAge` after the instant that it is about. The alert is recorded all the same.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rules.engine.alerts import Alert
+from rules.engine.expressions import Text
+from rules.engine.memory import Look
+from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure, action_id
+from rules.engine.programs import RunningRule
+from rules.engine.ruleset import CommandAction
+from rules.engine.vehicle import VehicleState
+from rules.language.template import format_value
+
+
+@dataclass(slots=True)
+class Cause:
+    """What made the engine look: a message, or silence. Times in milliseconds."""
+
+    received_at: int
+    event_time: int | None
+    """None for silence."""
+
+
+@dataclass(slots=True)
+class Occasion:
+    """A change of an alert: what actions are tied to, when it happened, and why it ended if it did."""
+
+    upon: str
+    at: int
+    reason: str | None = None
+
+
+class Reporter:
+    """Writes the outcomes of one rule set."""
+
+    def __init__(self, revision: int) -> None:
+        self._revision = revision
+
+    def report(
+        self,
+        vehicle: VehicleState,
+        rule: RunningRule,
+        alert: Alert,
+        occasion: Occasion,
+        *,
+        cause: Cause,
+        look: Look,
+        out: list[Outcome],
+    ) -> None:
+        """Append the alert's record, then what its actions bring about, in the order of the rule."""
+        identity = uuid.UUID(bytes=alert.id)
+        name = str(identity)
+        severity = rule.ladder[alert.rung][0]
+        look.value = alert.value
+        is_resolved = occasion.upon == "resolved"
+        record = AlertRecord(
+            id=name,
+            record_id=f"{name}-{alert.records}",
+            rule=rule.rule.name,
+            revision=self._revision,
+            vehicle_id=vehicle.vehicle_id,
+            state="resolved" if is_resolved else "firing",
+            severity=severity,
+            starts_at=alert.since,
+            fired_at=alert.fired_at,
+            ends_at=alert.ended_at if is_resolved else None,
+            value=alert.value,
+            peak=alert.peak,
+            position=vehicle.position,
+            labels=self._texts(rule.labels, rule, vehicle, look, out),
+            annotations=self._texts(rule.annotations, rule, vehicle, look, out),
+            reason=occasion.reason,
+            by="silence" if cause.event_time is None else None,
+            received_at=cause.received_at,
+        )
+        alert.records += 1
+        out.append(record)
+        for index, (action, payload) in enumerate(rule.actions):
+            if action.upon != occasion.upon:
+                continue
+            identifier = action_id(identity, index, severity, action.upon)
+            if not isinstance(action, CommandAction):
+                out.append(PublishRecord(identifier, action.topic, record))
+                continue
+            if cause.received_at - occasion.at > action.max_age_ms:
+                continue
+            try:
+                rendered = _rendered(payload, look)
+            except Exception as error:
+                out.append(failure(rule, vehicle, occasion.at, error))
+                continue
+            out.append(
+                CommandRecord(
+                    id=identifier,
+                    vehicle_id=vehicle.vehicle_id,
+                    name=action.name,
+                    payload=rendered,
+                    expires_at=cause.received_at + action.expires_after_ms,
+                    rule=rule.rule.name,
+                    revision=self._revision,
+                    alert_id=name,
+                    event_time=cause.event_time,
+                    received_at=cause.received_at,
+                )
+            )
+
+    def _texts(
+        self,
+        texts: Mapping[str, str | Text],
+        rule: RunningRule,
+        vehicle: VehicleState,
+        look: Look,
+        out: list[Outcome],
+    ) -> dict[str, str]:
+        rendered = {}
+        for key, text in texts.items():
+            try:
+                rendered[key] = text if isinstance(text, str) else _written(text.render(look))
+            except Exception as error:
+                out.append(failure(rule, vehicle, look.at, error))
+                rendered[key] = "unknown"
+        return rendered
+
+
+def failure(rule: RunningRule, vehicle: VehicleState, at: int, error: Exception) -> RuleFailure:
+    """Say that an expression of a rule had no value."""
+    return RuleFailure(rule.rule.name, vehicle.vehicle_id, at, str(error) or type(error).__name__)
+
+
+def _written(value: object) -> str:
+    """A label or an annotation is a text, also where a hole alone would keep another type."""
+    return value if isinstance(value, str) else format_value(value)
+
+
+def _rendered(payload: object, look: Look) -> object:
+    if isinstance(payload, dict):
+        return {key: _rendered(item, look) for key, item in payload.items()}
+    if isinstance(payload, list):
+        return [_rendered(item, look) for item in payload]
+    return payload.render(look) if isinstance(payload, Text) else payload

@@ -1,0 +1,121 @@
+"""A compiled rule set: what the engine runs, without the documents that it came from.
+
+`rules.compile` builds it; nothing here knows YAML or CEL, only compiled expressions and their reads.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Read(Protocol):
+    """A value that an expression uses: of a signal (`value`, `prev`, ...) or a `local` (vehicle.id)."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def signal(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Compiled(Protocol):
+    """An expression of the language package."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def reads(self) -> Sequence[Read]: ...
+    @property
+    def constants(self) -> Mapping[str, object]: ...
+    @property
+    def evaluate(self) -> Callable[[Sequence[object]], object]: ...
+    @property
+    def age_limits(self) -> Sequence[tuple[str, int]]: ...
+    @property
+    def comparison(self) -> tuple[str, str] | None: ...
+
+
+class Template(Protocol):
+    """A text with holes."""
+
+    @property
+    def reads(self) -> Sequence[Read]: ...
+    def render(self, args: Sequence[object]) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal of the catalog, as far as time concerns it."""
+
+    name: str
+    stale_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A step of the severity ladder; without a condition it always holds."""
+
+    severity: str
+    condition: Compiled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAction:
+    """Tell the vehicle something. `payload` is JSON whose texts may be templates."""
+
+    name: str
+    payload: object
+    upon: str = "firing"
+    expires_after_ms: int = 60_000
+    max_age_ms: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class PublishAction:
+    """Write the alert to a topic of the author's."""
+
+    topic: str
+    upon: str = "firing"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One alert rule. Durations in milliseconds; the ladder's highest severity stands first."""
+
+    name: str
+    when: Compiled
+    for_ms: int = 0
+    count: int | None = None
+    within_ms: int | None = None
+    clear_when: Compiled | None = None
+    keep_ms: int = 0
+    cooldown_ms: int = 0
+    stale_grace_ms: int = 600_000
+    ladder: tuple[Rung, ...] = (Rung("warning"),)
+    value: Compiled | None = None
+    lowest: bool = False
+    """The peak is the lowest value: of a condition such as `pressure < 200`."""
+    labels: Mapping[str, str | Template] = field(default_factory=dict)
+    annotations: Mapping[str, str | Template] = field(default_factory=dict)
+    actions: tuple[CommandAction | PublishAction, ...] = ()
+    vehicles: Compiled | None = None
+    lineage: int = 1
+    """The revision at which the rule's state last began; with the name it makes the ids of alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All rules that run together, and the catalog that they were checked against."""
+
+    signals: Mapping[str, Signal]
+    rules: tuple[Rule, ...]
+    revision: int = 1
+    fingerprint: str = ""
+    """A hash of the documents' content: equal sets have equal ones."""
+    catalog: Any = None
+    """The SignalCatalog that the rules were checked against."""
+    warnings: tuple[Any, ...] = ()
+    """The findings (Diagnostic) that are no errors."""

@@ -1,0 +1,120 @@
+"""Generated code: one Python function for each shape of message, which takes it in and judges its rules.
+
+A fleet's messages have few shapes (the tuple of their signals' names). Knowing the shape, a function can hold
+all the message's values in locals, store them, and evaluate every condition that reads one of them without a
+call; what it returns is one integer, a bit for each rule whose condition is true. An exception in a condition
+leads to the exact evaluation of that one.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from rules.engine.expressions import Expression, truth_of
+from rules.engine.memory import FOREVER, HISTORY, NEVER, Layout, Memory
+from rules.language.values import UNKNOWN, UnknownValue
+
+Run = Callable[[Memory, Collection[object], int, str], int]
+
+
+@dataclass(slots=True)
+class Doubts:
+    """Which conditions were neither true nor false in the message at hand: unknown ones and errors."""
+
+    unknown: set[int]
+    errors: list[tuple[int, Exception]]
+
+    def judge(self, index: int, expression: Expression, arguments: Sequence[object]) -> bool:
+        """Evaluate exactly. True only if the condition is; doubts are noted."""
+        try:
+            truth = truth_of(expression.compiled.evaluate(arguments))
+        except UnknownValue:
+            truth = None
+        except Exception as error:
+            self.errors.append((index, error))
+            truth = None
+        if truth is None:
+            self.unknown.add(index)
+        return truth is True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of all messages of one shape. Masks have a bit for each rule."""
+
+    run: Run | None
+    """None until the shape has been seen often enough."""
+    slots: frozenset[int]
+    places: tuple[int, ...]
+    """For each name of the message its slot, or -1."""
+    mask: int
+    """Rules whose condition reads a signal of the message."""
+    beside: int
+    """Rules of which something else does: value, clear condition, ladder."""
+    soonest: int
+    """How long after the message its first signal turns stale or reaches an age."""
+
+
+def shape_run(names: Sequence[str], layout: Layout, conditions: dict[int, Expression], doubts: Doubts) -> Run:
+    """Generate the function for messages that carry exactly these signals, in this order."""
+    slots = [layout.slots.get(name, -1) for name in names]
+    carried = [slot for slot in slots if slot >= 0]
+    wanted = {
+        place: read.name
+        for expression in conditions.values()
+        for place, read in zip(expression.places, expression.compiled.reads, strict=True)
+    }
+    space: dict[str, object] = {"UNKNOWN": UNKNOWN, "NEVER": NEVER, "_judge": doubts.judge}
+    for expression in conditions.values():
+        space.update(expression.compiled.constants)
+    lines = ["def run(_memory, _fresh, _ts, _vehicle_id):", " _v = _memory.values", " _t = _memory.times"]
+    values = {slot: wanted.get(("value", slot), f"_x{slot}") for slot in carried}
+    if slots:
+        targets = "".join(f"{values.get(slot, '_')}, " for slot in slots)
+        lines.append(f" ({targets}) = _fresh")
+    for slot in carried:
+        if slot in layout.with_history:
+            lines.append(f" _memory.previous[{slot}] = _before{slot} = _v[{slot}]")
+            lines.append(f" _memory.previous_times[{slot}] = _since{slot} = _t[{slot}]")
+    lines += [f" _v[{slot}] = {value}" for slot, value in values.items()]
+    lines += [f" _t[{slot}] = _ts" for slot in carried]
+    for (kind, slot), name in wanted.items():
+        read = _read(kind, slot, values)
+        if read != name:
+            lines.append(f" {name} = {read}")
+    lines.append(" _m = 0")
+    for index, expression in conditions.items():
+        space[f"_e{index}"] = expression
+        arguments = "".join(f"{read.name}, " for read in expression.compiled.reads)
+        lines += [
+            " try:",
+            f"  if {expression.compiled.source}: _m |= {1 << index}",
+            " except Exception:",
+            f"  if _judge({index}, _e{index}, ({arguments})): _m |= {1 << index}",
+        ]
+    lines.append(" return _m")
+    space.update({f"_{kind}": function for kind, function in HISTORY.items()})
+    exec(compile("\n".join(lines), f"<messages of {len(names)} signals>", "exec"), space)
+    run: Run = space["run"]  # type: ignore[assignment]
+    return run
+
+
+def soonest_of(slots: Collection[int], layout: Layout) -> int:
+    """How long after its samples the first of these signals has a timer due."""
+    return min((layout.soonest[slot] for slot in slots), default=FOREVER)
+
+
+def _read(kind: str, slot: int, values: dict[int, str]) -> str:
+    """The Python of one read, in a function that has stored the message's `values` (slot to local)."""
+    match kind:
+        case "value":
+            return values.get(slot, f"_v[{slot}]")
+        case "vehicle.id":
+            return "_vehicle_id"
+        case "age":
+            return f"UNKNOWN if _t[{slot}] == NEVER else _ts - _t[{slot}]"
+        case _ if slot in values:
+            return f"_{kind}({values[slot]}, _before{slot}, _ts, _since{slot})"
+        case "changed":
+            return "False"
+    before = f"_memory.previous[{slot}], _t[{slot}], _memory.previous_times[{slot}]"
+    return f"UNKNOWN if _v[{slot}] is UNKNOWN else _{kind}(_v[{slot}], {before})"

@@ -1,0 +1,238 @@
+"""A vehicle's state as bytes, in parts: the values, and one part for each rule that remembers something.
+
+Each part begins with the version of its format; state of a format that is not known is refused, never
+dropped. Signals are named by 64 bits of a hash of their names, so a part survives edits of the catalog and
+stays small.
+"""
+
+import hashlib
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from rules.engine.alerts import Alert, Phase
+from rules.engine.memory import FOREVER, NEVER, Layout
+from rules.engine.vehicle import VehicleState
+from rules.language.values import UNKNOWN
+
+VALUES = "values"
+"""The part with the event time, the last-known values and the position."""
+RULE = "rule/"
+"""Before the name of a rule: the part with its alert."""
+
+_FORMAT = b"\x01"
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class StateFormatError(Exception):
+    """State that this version cannot read. Trying again changes nothing; another version may know it."""
+
+
+def snapshot(vehicle: VehicleState) -> dict[str, bytes]:
+    """All parts that hold something."""
+    parts = {}
+    if vehicle.time != NEVER:
+        parts[VALUES] = _values(vehicle)
+    for index, alert in vehicle.alerts.items():
+        parts[RULE + vehicle.program.rules[index].rule.name] = _alert(alert)
+    return parts
+
+
+def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
+    """The parts that are not as they were at the last call."""
+    parts: dict[str, bytes | None] = {}
+    if vehicle.values_changed:
+        parts[VALUES] = _values(vehicle)
+        vehicle.values_changed = False
+    if vehicle.rules_changed:
+        for index in sorted(vehicle.rules_changed):
+            alert = vehicle.alerts.get(index)
+            parts[RULE + vehicle.program.rules[index].rule.name] = None if alert is None else _alert(alert)
+        vehicle.rules_changed.clear()
+    return parts
+
+
+def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
+    """Fill the state of a new vehicle. Raises StateFormatError."""
+    if VALUES in parts:
+        _read(parts[VALUES], VALUES, _restore_values, vehicle)
+    indexes = {RULE + rule.rule.name: rule.index for rule in vehicle.program.rules}
+    for part, packed in parts.items():
+        index = indexes.get(part)
+        if index is not None and vehicle.program.enabled >> index & 1:
+            _read(packed, part, _restore_alert, vehicle, index)
+
+
+def deadline(packed: bytes) -> tuple[int, int, int]:
+    """(first instant at which a timer may be due, event time, live clock) of the values' part."""
+    due, time, live = _read(packed, VALUES, lambda content: content[:3])
+    return FOREVER if due is None else due, time, live
+
+
+def _read(packed: bytes, part: str, reader: Any, *arguments: Any) -> Any:
+    if packed[:1] != _FORMAT:
+        raise StateFormatError(
+            f"{part}: format {packed[:1].hex() or 'none'}, this version reads {_FORMAT.hex()}"
+        )
+    try:
+        return reader(*arguments, _decode(memoryview(packed)[1:]))
+    except (msgspec.DecodeError, ValueError, TypeError, LookupError) as error:
+        raise StateFormatError(f"{part}: {error}") from error
+
+
+def _values(vehicle: VehicleState) -> bytes:
+    memory, time = vehicle.memory, vehicle.time
+    columns = _columns(vehicle)
+    slots = columns.slots
+    values = columns.pick(memory.values) if not memory.stale else [memory.last(slot) for slot in slots]
+    times = columns.pick(memory.times)
+    history = [
+        (place, memory.previous[slot], time - memory.previous_times[slot])
+        for place, slot in columns.with_history
+        if memory.previous[slot] is not UNKNOWN
+    ]
+    content = (
+        None if vehicle.due >= FOREVER else vehicle.due,
+        time,
+        vehicle.live,
+        vehicle.received_at - time,
+        None if vehicle.swept == NEVER else vehicle.swept - time,
+        None if vehicle.position is None else (*vehicle.position, time - vehicle.positioned_at),
+        columns.marks,
+        values,
+        None if times.count(time) == len(times) else [time - said for said in times],
+        [place for place, slot in enumerate(slots) if slot in memory.stale] if memory.stale else None,
+        history or None,
+    )
+    return _FORMAT + _encode(content)
+
+
+def _restore_values(vehicle: VehicleState, content: Any) -> None:
+    due, time, live, received, swept, position, marks, values, times, stale, history = content
+    vehicle.due = FOREVER if due is None else due
+    vehicle.time = time
+    vehicle.live = live
+    vehicle.received_at = time + received
+    vehicle.swept = NEVER if swept is None else time + swept
+    if position is not None:
+        *place, positioned = position
+        vehicle.position = tuple(place)
+        vehicle.positioned_at = time - positioned
+    memory = vehicle.memory
+    known = {mark: slot for slot, mark in enumerate(marks_of(memory.layout))}
+    slots = [known.get(mark) for (mark,) in struct.iter_unpack(">Q", marks)]
+    for place, (slot, value) in enumerate(zip(slots, values, strict=True)):
+        if slot is not None:
+            memory.values[slot] = value
+            memory.times[slot] = time if times is None else time - times[place]
+    for place, value, before in history or ():
+        slot = slots[place]
+        if slot is not None and slot in memory.layout.with_history:
+            memory.previous[slot] = value
+            memory.previous_times[slot] = time - before
+    for place in stale or ():
+        slot = slots[place]
+        if slot is not None:
+            memory.wilt(slot)
+
+
+def _alert(alert: Alert) -> bytes:
+    since = alert.since
+
+    def offset(instant: int | None) -> int | None:
+        return None if instant is None else instant - since
+
+    content = (
+        alert.phase.value,
+        since,
+        alert.seen,
+        [hit - since for hit in alert.hits],
+        alert.id,
+        alert.ordinal,
+        alert.records,
+        alert.fired_at - since,
+        alert.by_silence,
+        alert.rung,
+        offset(alert.clear_since),
+        offset(alert.unknown_since),
+        alert.value,
+        alert.peak,
+        offset(alert.moved),
+        offset(alert.last_since),
+        offset(alert.ended_at),
+    )
+    return _FORMAT + _encode(content)
+
+
+def _restore_alert(vehicle: VehicleState, index: int, content: Any) -> None:
+    (phase, since, seen, hits, identity, ordinal, records, fired, by_silence, rung, *more) = content
+    clear, unknown, value, peak, moved, last, ended = more
+
+    def instant(offset: int | None) -> int | None:
+        return None if offset is None else since + offset
+
+    alert = Alert(
+        phase=Phase(phase),
+        since=since,
+        seen=seen,
+        hits=[since + hit for hit in hits],
+        id=identity,
+        ordinal=ordinal,
+        records=records,
+        fired_at=since + fired,
+        by_silence=by_silence,
+        rung=min(rung, len(vehicle.program.rules[index].ladder) - 1),
+        clear_since=instant(clear),
+        unknown_since=instant(unknown),
+        value=value,
+        peak=peak,
+        moved=instant(moved),
+        last_since=instant(last),
+        ended_at=instant(ended),
+    )
+    vehicle.settle(index, alert)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The signals that a vehicle has ever said, in the order in which they are packed."""
+
+    slots: tuple[int, ...]
+    marks: bytes
+    pick: Callable[[list[Any]], tuple[Any, ...]]
+    with_history: tuple[tuple[int, int], ...]
+    """(place, slot)."""
+
+
+def _columns(vehicle: VehicleState) -> Columns:
+    """The columns of a vehicle; kept until it says something that it never said before."""
+    times = vehicle.memory.times
+    columns: Columns | None = vehicle.columns
+    if columns is None or len(columns.slots) != len(times) - times.count(NEVER):
+        seen = tuple(slot for slot, said in enumerate(times) if said != NEVER)
+        columns = vehicle.columns = _columns_of(vehicle.memory.layout, seen)
+    return columns
+
+
+@lru_cache(maxsize=4096)
+def _columns_of(layout: Layout, slots: tuple[int, ...]) -> Columns:
+    marks = marks_of(layout)
+    packed = struct.pack(f">{len(slots)}Q", *(marks[slot] for slot in slots))
+    with_history = tuple((place, slot) for place, slot in enumerate(slots) if slot in layout.with_history)
+    if len(slots) < 2:
+        return Columns(slots, packed, lambda row: tuple(row[slot] for slot in slots), with_history)
+    return Columns(slots, packed, itemgetter(*slots), with_history)
+
+
+@lru_cache(maxsize=64)
+def marks_of(layout: Layout) -> tuple[int, ...]:
+    """For each slot the 64 bits that stand for its signal in a snapshot."""
+    return tuple(
+        int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) for name in layout.names
+    )

@@ -1,0 +1,81 @@
+"""The state of one vehicle: plain data that the engine folds events into.
+
+It is what snapshots hold, and a few things that follow from it (masks over rules, the program), so that the
+common path compares integers and leaves everything else alone.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rules.engine.alerts import Alert, Phase
+from rules.engine.events import Position
+from rules.engine.memory import FOREVER, NEVER, Memory
+from rules.engine.programs import Program
+
+
+@dataclass(slots=True)
+class VehicleState:
+    """One vehicle: when it spoke, what it said, and its alerts by the index of their rule."""
+
+    vehicle_id: str
+    program: Program = field(repr=False, compare=False)
+    memory: Memory
+    time: int = NEVER
+    """The event time: moved by data only."""
+    received_at: int = NEVER
+    live: int = 0
+    """The live clock at the message that set `time`."""
+    swept: int = NEVER
+    """Timers before this instant have fired by silence. NEVER while the vehicle speaks."""
+    due: int = FOREVER
+    """No timer is due before this instant."""
+    rests_until: int = FOREVER
+    """No resting alert is to be forgotten before data has passed this instant."""
+    position: Position | None = None
+    positioned_at: int = NEVER
+    alerts: dict[int, Alert] = field(default_factory=dict)
+    expect: int = 0
+    """The rules whose condition, as it was last judged, holds for their alert."""
+    attention: int = 0
+    """The rules whose alerts want to see every message that they read."""
+    values_changed: bool = field(default=False, compare=False)
+    rules_changed: set[int] = field(default_factory=set, compare=False)
+    columns: Any = field(default=None, repr=False, compare=False)
+    """How the values are packed, as long as no new signal comes."""
+
+    def settle(self, index: int, alert: Alert) -> None:
+        """Bring the masks, the next timer and the memory of rests in line with an alert that was observed."""
+        rule = self.program.rules[index]
+        bit = 1 << index
+        self.expect &= ~bit
+        self.attention &= ~bit
+        if alert.phase is Phase.RESTING:
+            until = rule.forgotten_after(alert)
+            if until is None:
+                self.alerts.pop(index, None)
+            else:
+                self.alerts[index] = alert
+                self.rests_until = min(self.rests_until, until)
+            return
+        self.alerts[index] = alert
+        if alert.clear_since is None and alert.unknown_since is None:
+            self.expect |= bit
+        if rule.wants_attention(alert):
+            self.attention |= bit
+        due = rule.due(alert)
+        if due is not None and due < self.due:
+            self.due = due
+
+    def forget_rests(self) -> None:
+        """Drop the resting alerts whose memory the event time has passed."""
+        rests = FOREVER
+        for index, alert in list(self.alerts.items()):
+            if alert.phase is not Phase.RESTING:
+                continue
+            until = self.program.rules[index].forgotten_after(alert)
+            if until is None or until < self.time:
+                del self.alerts[index]
+                self.rules_changed.add(index)
+            else:
+                rests = min(rests, until)
+        self.rests_until = rests
