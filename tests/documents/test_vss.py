@@ -74,7 +74,7 @@ def test_an_export_becomes_a_document_that_authors_edit():
     assert written["spec"]["signals"]["Vehicle.Speed"] == {
         "type": "float",
         "unit": "km/h",
-        "description": "Vehicle speed.",
+        "description": "Speed.",
     }
 
 

@@ -1,0 +1,78 @@
+"""The reference in docs/ is held to the program: every field, every code, every example."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from rules.documents import CODES, LATER_KINDS, Source, alert_rule, parse, parse_duration, signal_catalog
+from rules.documents.closed import Closed, Metadata
+from rules.language import CODES as LANGUAGE_CODES
+
+DOCS = Path(__file__).parents[2] / "docs"
+RULES = (DOCS / "rules.md").read_text(encoding="utf-8")
+DIAGNOSTICS = (DOCS / "diagnostics.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", RULES, re.DOTALL)
+SECTIONS = {"AlertRule": alert_rule, "SignalCatalog": signal_catalog}
+
+
+def models(module):
+    members = [
+        each for each in vars(module).values() if isinstance(each, type) and issubclass(each, BaseModel)
+    ]
+    return [each for each in members if each.__module__ == module.__name__]
+
+
+def section(title):
+    return re.split(r"^## ", RULES.split(f"\n## {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def fields_in(text):
+    return set(re.findall(r"^\| `([A-Za-z.]+)` \|", text, re.MULTILINE))
+
+
+def fields_of(model):
+    return {field.alias for field in model.model_fields.values()}
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_every_field_has_a_row_and_every_row_a_field(title):
+    inner = [model for model in models(SECTIONS[title]) if model.__name__ != title]
+    assert all(issubclass(model, Closed) for model in inner)
+    assert fields_in(section(title)) == set().union(*map(fields_of, inner))
+
+
+def test_every_field_of_the_envelope_has_a_row():
+    expected = {"apiVersion", "kind"} | {f"metadata.{field}" for field in fields_of(Metadata)}
+    assert fields_in(section("Every document")) == expected
+
+
+def test_defaults_of_durations_are_those_of_the_models():
+    written = dict(re.findall(r"^\| `(\w+)` \| duration \| `(\w+)` \|", RULES, re.MULTILINE))
+    every_model = [model for module in SECTIONS.values() for model in models(module)]
+    fields = [each for model in every_model for each in model.model_fields.items()]
+    defaults = {
+        field.alias: field.default
+        for name, field in fields
+        if name.endswith("_ms") and field.default is not None
+    }
+    assert {field: parse_duration(text) for field, text in written.items()} == defaults
+
+
+def test_kinds_and_fields_of_later_are_named():
+    for word in LATER_KINDS | alert_rule.AlertRuleSpec.later:
+        assert f"`{word}`" in RULES
+
+
+def test_the_examples_have_no_findings():
+    loaded = parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES))
+    assert [each.format() for each in loaded.diagnostics] == []
+    assert len(loaded.documents) == 2
+
+
+def test_every_code_is_explained_in_the_words_of_the_program():
+    rows = re.findall(r"^\| (TT[0-9]+) \| (.*?) \| (.*) \|$", DIAGNOSTICS, re.MULTILINE)
+    expected = {code: tuple(words) for code, words in {**CODES, **LANGUAGE_CODES}.items()}
+    assert {code: (title, advice) for code, title, advice in rows} == expected
+    assert [code for code, *_ in rows] == sorted(expected)
