@@ -33,11 +33,12 @@ class Counters:
         if answer is None:
             self.unanswered += 1
 
-    def summary(self, *, final: bool) -> dict[str, object]:
+    def summary(self, elapsed_s: float, *, final: bool) -> dict[str, object]:
         """The counts so far, for people's programs; `latency_ms` is null until there was one."""
         latencies = sorted(self.latencies_ms)
         return {
             "final": final,
+            "elapsed_s": round(elapsed_s, 2),
             "published": self.published.total(),
             "by_kind": {kind.value: self.published[kind] for kind in Kind},
             "refused": self.refused,

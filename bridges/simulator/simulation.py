@@ -47,6 +47,7 @@ class Simulation:
         self._counters = Counters()
         self._links: dict[str, Link] = {}
         self._complained = 0.0
+        self._started = 0.0
 
     async def run(self) -> None:
         """Connect, publish, wait for the confirmations, print."""
@@ -68,6 +69,7 @@ class Simulation:
             for number, vehicle_id in enumerate(ids)
         }
         now_ms = time.time_ns() // 1_000_000
+        self._started = time.monotonic()
         events = self._drive(now_ms) if rows is None else self._replay(rows, now_ms)
         async with asyncio.TaskGroup() as group:
             for link in self._links.values():
@@ -164,7 +166,8 @@ class Simulation:
             self._print(final=False)
 
     def _print(self, *, final: bool) -> None:
-        sys.stdout.write(orjson.dumps(self._counters.summary(final=final)).decode() + "\n")
+        summary = self._counters.summary(time.monotonic() - self._started, final=final)
+        sys.stdout.write(orjson.dumps(summary).decode() + "\n")
         sys.stdout.flush()
 
     def _complain(self, sentence: str) -> None:
