@@ -159,7 +159,9 @@ class _Part:
         hint: str | None = None,
         severity: Literal["error", "warning"] = "error",
     ) -> None:
-        """Note a finding about a field."""
+        """Note a finding about a field, unless it is a warning that the author means."""
+        if severity == "warning" and code in self.placed.document.metadata.meant:
+            return
         self.compiler.findings.append(
             self.placed.diagnostic(code, path, message, hint=hint, severity=severity)
         )

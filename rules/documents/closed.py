@@ -17,6 +17,9 @@ from rules.documents.diagnostics import Path
 
 API_VERSION: Literal["telltale.dev/v1alpha1"] = "telltale.dev/v1alpha1"
 
+MEANT = "telltale.dev/meant"
+"""The annotation that names warnings which are not to be given."""
+
 T = TypeVar("T")
 
 Many = Annotated[tuple[T, ...], Field(strict=False)]
@@ -97,6 +100,11 @@ class Metadata(Closed):
     namespace: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def meant(self) -> frozenset[str]:
+        """Codes of the warnings that the author knows and means: `telltale.dev/meant: TT205`."""
+        return frozenset(self.annotations.get(MEANT, "").replace(",", " ").split())
 
 
 class Document(Closed):

@@ -72,4 +72,10 @@ CODES: dict[str, Code] = {
     "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
     "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
     "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),
+    "TT204": Code(
+        "A condition that cannot hold for a time", "changed holds for one message: no time beside it."
+    ),
+    "TT205": Code(
+        "A hold longer than its signal is known", "A silent vehicle never fires it; see docs/rules.md."
+    ),
 }

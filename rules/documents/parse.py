@@ -136,7 +136,10 @@ def _read_document(reading: _Reading, source: Source, root: Node) -> None:
         findings = shape_findings(model, raw.document, error)
     else:
         reading.documents.append(Placed(document, source.name, root, source.text))
-        findings = list(document.findings())
+        meant = document.metadata.meant
+        findings = [
+            each for each in document.findings() if each.severity == "error" or each.code not in meant
+        ]
     _place(reading, raw, findings)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rules import compile_rules
 from rules.documents import CODES, Source, parse
 
 FILES = Path(__file__).parent / "files"
@@ -20,7 +21,8 @@ SHOWN_ELSEWHERE = {"TT008": "test_load.py", "TT040": "test_vss.py", "TT041": "te
 def diagnostics_of(file):
     source = Source(file.name, file.read_text(encoding="utf-8"))
     brings_its_own = "SignalCatalog" in source.text or file.name.startswith("no-catalog")
-    return parse([source] if brings_its_own else [CATALOG, source]).diagnostics
+    rule_set = compile_rules(parse([source] if brings_its_own else [CATALOG, source]))
+    return tuple(rule_set) if isinstance(rule_set, list) else rule_set.warnings
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.name)

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 import rules
+from bridges.simulator.characters import cast
+from bridges.simulator.payloads import Telematics
 from bridges.simulator.traces import parse_trace
+from bridges.simulator.vehicles import Vehicle
 from rules.documents import NUMERIC, load
 
 LIBRARY = Path(rules.__file__).parent / "library"
@@ -17,6 +20,13 @@ FILES = Path(__file__).parent / "files"
 EXPORTS = [file for file in (FILES / "vss.json", SHARED / "vss" / "vss.json") if file.exists()]
 DRIVES = [FILES / "drive.csv", *sorted((SHARED / "carobd").glob("*.csv"))]
 RULE_FILES = [file for file in sorted(LIBRARY.rglob("*.yaml")) if file.name != "catalog.yaml"]
+
+
+@pytest.mark.parametrize("directory", [LIBRARY, OBD], ids=["fleet", "obd"])
+def test_what_ships_compiles_without_a_warning(directory):
+    compiled = rules.compile_rules(load([directory]))
+    assert isinstance(compiled, rules.RuleSet), [each.format() for each in compiled]
+    assert compiled.warnings == ()
 
 
 def test_ten_rules_ship_with_their_catalog():
@@ -86,10 +96,6 @@ def test_the_catalog_for_drives_reads_the_loggers_columns(drive):
 
 def test_the_simulated_fleet_fills_the_catalog():
     """Each path of the catalog is a key that some vehicle sends, and the other way round."""
-    from bridges.simulator.characters import cast
-    from bridges.simulator.payloads import Telematics
-    from bridges.simulator.vehicles import Vehicle
-
     sent = set()
     for number, character in enumerate(cast(25)):
         message = json.loads(json.dumps(Telematics(Vehicle(number, character, seed=1)).message(0)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import rules
+from rules import compile_rules
 from rules.documents import AlertRule, SignalCatalog, Source, editor_schema, load, parse
 from rules.documents.yaml_reader import read_yaml
 
@@ -63,13 +64,27 @@ FRAGMENTS = [*"'\"#|>~1[]{}é", "&a ", "*a", "on", "spec", "when", "severity", "
 FRAGMENTS += ["\n", " ", "- ", ": ", "\t", "---\n", "<<: {}", "critical: x", "\ud800"]
 
 
-@given(st.sampled_from(TEXTS), st.data())
-def test_any_slip_of_the_pen_is_told(text, data):
+def slipped(text, data):
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
         end = min(len(text), start + data.draw(st.integers(0, 12)))
         text = text[:start] + data.draw(st.sampled_from(["", *FRAGMENTS])) + text[end:]
-    is_told(text)
+    return text
+
+
+@given(st.sampled_from(TEXTS), st.data())
+def test_any_slip_of_the_pen_is_told(text, data):
+    is_told(slipped(text, data))
+
+
+@given(st.sampled_from(TEXTS), st.data())
+def test_any_slip_of_the_pen_compiles_or_is_told(text, data):
+    compiled = compile_rules(
+        parse([Source("catalog.yaml", CATALOG), Source("any.yaml", slipped(text, data))])
+    )
+    if isinstance(compiled, list):
+        assert any(each.severity == "error" for each in compiled)
+        assert all(each.format() for each in compiled)
 
 
 ANYTHING = st.recursive(
