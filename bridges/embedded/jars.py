@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -31,6 +32,7 @@ AT_ONCE = 4
 
 Update = Callable[[int], None]
 Fetch = Callable[[Jar, Path, Update], Path]
+Attempt = Callable[[Jar, Path, Update], None]
 
 
 def cache_folder() -> Path:
@@ -44,9 +46,12 @@ def cache_folder() -> Path:
     return root / "telltale"
 
 
-def class_path(lock: Lock, *, cache: Path | None = None, fetch: Fetch | None = None) -> tuple[Path, ...]:
+def class_path(
+    lock: Lock, *, cache: Path | None = None, fetch: Fetch | None = None, pause_s: float = 1.0
+) -> tuple[Path, ...]:
     """The verified jars of a lock, downloaded first where they are missing.
 
+    fetch(jar, folder, update) brings one file into the folder; the pause lies between two attempts.
     Raises JarsMissing, with the reason, when that cannot be done.
     """
     root = (cache or cache_folder()) / "brokers"
@@ -54,7 +59,7 @@ def class_path(lock: Lock, *, cache: Path | None = None, fetch: Fetch | None = N
     directory = root / f"{lock.name}-{lock.version}-{lock.fingerprint}"
     with _only_one(root / f"{directory.name}.lock"):
         if missing := damaged(lock.jars, directory):
-            _bring(lock, missing, directory, fetch or _download)
+            _bring(lock, missing, directory, partial(_attempt, fetch or _download, pause_s))
     return tuple(directory / jar.file_name for jar in lock.jars)
 
 
@@ -63,11 +68,11 @@ def damaged(jars: Sequence[Jar], directory: Path) -> list[Jar]:
     return [jar for jar in jars if _sha256(directory / jar.file_name) != jar.sha256]
 
 
-def _bring(lock: Lock, missing: Sequence[Jar], directory: Path, fetch: Fetch) -> None:
+def _bring(lock: Lock, missing: Sequence[Jar], directory: Path, attempt: Attempt) -> None:
     staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=directory.parent))
     try:
         with _progress(lock, missing) as update, ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda jar: _bring_one(jar, staging, fetch, update), missing))
+            list(pool.map(lambda jar: attempt(jar, staging, update), missing))
         keep = {jar.file_name for jar in lock.jars} - {jar.file_name for jar in missing}
         for name in keep:
             os.link(directory / name, staging / name)
@@ -81,12 +86,12 @@ def _bring(lock: Lock, missing: Sequence[Jar], directory: Path, fetch: Fetch) ->
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _bring_one(jar: Jar, staging: Path, fetch: Fetch, update: Update) -> None:
+def _attempt(fetch: Fetch, pause_s: float, jar: Jar, staging: Path, update: Update) -> None:
     place = staging / jar.file_name
     problem = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            time.sleep(attempt)
+            time.sleep(pause_s * attempt)
         folder = Path(tempfile.mkdtemp(prefix="fetch-", dir=staging))
         try:
             got = fetch(jar, folder, update)

@@ -5,38 +5,19 @@ KRaft, broker and controller in one process. It keeps its data, its port and its
 It is sized for a laptop: half a gigabyte of heap, few internal partitions, start-up before throughput.
 """
 
-import asyncio
 import secrets
-import shutil
 import subprocess
-import tempfile
 import uuid
-import weakref
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from bridges.embedded import jars, java, lock
-from bridges.embedded.failures import BrokerFailed, PortBusy
-from bridges.embedded.program import HOST, Program, choose_port
+from bridges.embedded import lock
+from bridges.embedded.broker import Broker
+from bridges.embedded.failures import BrokerFailed
+from bridges.embedded.program import HOST, choose_port
 
 __all__ = ["EmbeddedKafka"]
-
-START_TIMEOUT_S = 120.0
-PORT_ATTEMPTS = 3
-
-JVM = (
-    "-Xms64m",
-    "-Xmx512m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:-UsePerfData",
-    "-Xshare:auto",
-    "-Djava.awt.headless=true",
-    "-Djava.net.preferIPv4Stack=true",
-)
 
 SETTINGS: Mapping[str, object] = {
     "process.roles": "broker,controller",
@@ -84,7 +65,7 @@ logger.ready.level = INFO
 READY = "Kafka Server started"
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(Broker):
     """One node of Apache Kafka; a context manager, plain or async.
 
     port: where to listen on 127.0.0.1, 0 for a free one, which is then kept through restarts.
@@ -95,84 +76,16 @@ class EmbeddedKafka:
     def __init__(
         self, *, port: int = 0, directory: Path | None = None, settings: Mapping[str, object] | None = None
     ) -> None:
-        self._wanted_port = port
-        self._port = 0
+        super().__init__(lock.read(lock.KAFKA), ready=READY, port=port, directory=directory)
         self._settings = dict(settings or {})
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="telltale-kafka-"))
-        self._remove = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
-        if directory is not None:
-            self._remove.detach()
-        self._program = Program(
-            "Apache Kafka",
-            log=self.directory / "kafka.log",
-            ready=READY,
-            temporary=None if directory else self.directory,
-        )
 
     @property
     def bootstrap(self) -> str:
         """The address that clients are given, as host:port."""
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
-    @property
-    def port(self) -> int:
-        """The port that it listens on (or listened on, while it is down)."""
-        assert self._port, "it was never started"
-        return self._port
-
-    @property
-    def running(self) -> bool:
-        """Whether its process lives."""
-        return self._program.running
-
-    def start(self) -> Self:
-        """Start it and return when it accepts requests. Raises an EmbeddedFailure."""
-        contents = lock.read(lock.KAFKA)
-        jvm: list[str | Path] = [
-            java.find(contents.minimum_java),
-            *JVM,
-            "-cp",
-            _joined(jars.class_path(contents)),
-        ]
-        self.directory.mkdir(parents=True, exist_ok=True)
-        jvm.insert(1, f"-Dlog4j2.configurationFile={self._write('log4j2.properties', LOGGING)}")
-        for attempt in range(PORT_ATTEMPTS):
-            port = choose_port(self._port or self._wanted_port)
-            configuration = self._configure(port, choose_port(0))
-            self._format(jvm, configuration)
-            try:
-                self._program.start(
-                    [*jvm, "kafka.Kafka", configuration], port=port, timeout_s=START_TIMEOUT_S
-                )
-            except BrokerFailed as failure:
-                # Between our look at a free port and its own bind another program may have taken it.
-                taken = "Address already in use" in str(failure)
-                if taken and attempt + 1 < PORT_ATTEMPTS and not (self._port or self._wanted_port):
-                    continue
-                raise PortBusy(str(failure)) if taken else failure from None
-            self._port = port
-            return self
-        raise AssertionError("unreachable")
-
-    def stop(self) -> None:
-        """End it in order; data and port stay for `restart()`."""
-        self._program.stop()
-
-    def kill(self) -> None:
-        """End it as kill -9 does; data and port stay for `restart()`."""
-        self._program.kill()
-
-    def restart(self) -> None:
-        """Start it again on the same data and port, after stopping it where it still runs."""
-        self.stop()
-        self.start()
-
-    def close(self) -> None:
-        """End it and remove its data, unless the caller named the directory."""
-        self.stop()
-        self._remove()
-
-    def _configure(self, port: int, controller_port: int) -> Path:
+    def _command(self, jvm: list[str | Path], port: int) -> list[str | Path]:
+        controller_port = choose_port(0)
         settings = {
             **SETTINGS,
             "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
@@ -181,54 +94,23 @@ class EmbeddedKafka:
             "log.dirs": self.directory / "data",
             **self._settings,
         }
-        return self._write(
-            "server.properties", "".join(f"{key}={value}\n" for key, value in settings.items())
-        )
+        text = "".join(f"{key}={value}\n" for key, value in settings.items())
+        configuration = self._write("server.properties", text)
+        program = [*jvm, f"-Dlog4j2.configurationFile={self._write('log4j2.properties', LOGGING)}"]
+        if not (self.directory / "data" / "meta.properties").exists():
+            self._format(program, configuration)
+        return [*program, "kafka.Kafka", configuration]
 
-    def _format(self, jvm: list[str | Path], configuration: Path) -> None:
-        if (self.directory / "data" / "meta.properties").exists():
-            return
-        cluster = urlsafe_b64encode(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes)[:22].decode()
-        if cluster.startswith("-"):
-            cluster = f"a{cluster[1:]}"
-        command = [
-            *jvm,
-            "kafka.tools.StorageTool",
-            "format",
-            "--cluster-id",
-            cluster,
-            "--config",
-            configuration,
-        ]
+    def _format(self, program: list[str | Path], configuration: Path) -> None:
+        command = [*program, "kafka.tools.StorageTool", "format", "-t", _new_id(), "-c", configuration]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
             raise BrokerFailed(f"Apache Kafka could not format {self.directory}:\n{done.stdout}{done.stderr}")
 
-    def _write(self, name: str, text: str) -> Path:
-        path = self.directory / name
-        path.write_text(text)
-        return path
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return await asyncio.to_thread(self.__enter__)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await asyncio.to_thread(self.close)
-
-
-def _joined(paths: tuple[Path, ...]) -> str:
-    return ":".join(str(path) for path in paths)
+def _new_id() -> str:
+    """A cluster id as Kafka makes them: 16 random bytes in base64; a leading dash would be an option."""
+    while True:
+        text = urlsafe_b64encode(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes)[:22].decode()
+        if not text.startswith("-"):
+            return text

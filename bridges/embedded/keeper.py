@@ -20,7 +20,7 @@ LOOK_EVERY_S = 0.5
 
 
 def keep(directory: str, command: list[str]) -> int:
-    """Run the command until it ends; returns its exit code (negative: the signal that ended it)."""
+    """Run the command until it ends; returns its exit code as shells do: 128 + n where signal n ended it."""
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -36,7 +36,7 @@ def keep(directory: str, command: list[str]) -> int:
     while True:
         readable, _, _ = select.select([0, ended], [], [], LOOK_EVERY_S)
         if ended in readable:
-            return child.returncode
+            return child.returncode if child.returncode >= 0 else 128 - child.returncode
         order = os.read(0, 1) if 0 in readable else None
         if order == b"T":
             child.terminate()
@@ -47,8 +47,8 @@ def keep(directory: str, command: list[str]) -> int:
             child.wait()
             if directory != "-":
                 shutil.rmtree(directory, ignore_errors=True)
-            return child.returncode
+            return 0
 
 
 if __name__ == "__main__":
-    sys.exit(keep(sys.argv[1], sys.argv[2:]) & 0xFF)
+    sys.exit(keep(sys.argv[1], sys.argv[2:]))

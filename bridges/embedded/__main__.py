@@ -1,0 +1,34 @@
+"""`python -m bridges.embedded`: have everything that the brokers need, before anything needs it.
+
+Continuous integration runs it early, a person before going offline. `lock` resolves the versions named in
+`lock.py` anew and rewrites the committed locks.
+"""
+
+from typing import Annotated, Literal
+
+import typer
+
+from bridges.embedded import jars, java, lock
+from bridges.embedded.failures import EmbeddedFailure
+
+
+def main(what: Annotated[Literal["fetch", "lock"], typer.Argument()] = "fetch") -> None:
+    """Download and verify the jars of both brokers and find a Java; or renew the locks."""
+    for wanted in (lock.KAFKA, lock.ARTEMIS):
+        if what == "lock":
+            wanted.path.write_text(lock.resolve(wanted))
+        contents = lock.read(wanted)
+        try:
+            directory = jars.class_path(contents)[0].parent
+            program = java.find(contents.minimum_java)
+        except EmbeddedFailure as failure:
+            typer.echo(failure, err=True)
+            raise typer.Exit(3) from None
+        typer.echo(
+            f"{contents.title} {contents.version}: {len(contents.jars)} jars, "
+            f"{contents.size / 1e6:.0f} MB, verified in {directory}; {program}"
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)
