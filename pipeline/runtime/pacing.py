@@ -1,0 +1,69 @@
+"""When to commit: at once when it buys latency, rarely when it buys nothing, never more than Kafka likes.
+
+A small transaction costs some 3 ms of waiting and less than 1 ms of work, so outputs need not wait for
+others when there is nothing else to do. Under load they do: then each transaction carries many.
+Times are the loop's seconds and are arguments; a test is a list of times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The intervals, in seconds, and the most records that one transaction gathers."""
+
+    spacing_s: float = 0.004
+    """Least time from one commit to the next of a partition."""
+    busy_s: float = 0.1
+    """Under load: how long outputs gather."""
+    lazy_s: float = 0.5
+    """State or positions only: how long they gather."""
+    most_records: int = 20_000
+    """Records consumed since the last commit; beyond, it is due at once."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """What a partition has done since its last commit."""
+
+    records: int = 0
+    output_since: float | None = None
+    change_since: float | None = None
+
+    def note(self, now: float, records: int, outputs: bool) -> None:
+        """Records were processed; `outputs`: there is something to write."""
+        self.records += records
+        if self.change_since is None:
+            self.change_since = now
+        if outputs and self.output_since is None:
+            self.output_since = now
+
+
+def due_at(pace: Pace, pending: Pending, last_commit: float, backlog: bool) -> float | None:
+    """When the next commit is due; None if there is nothing to commit. `backlog`: more records wait."""
+    if pending.change_since is None:
+        return None
+    if pending.records >= pace.most_records:
+        return pending.change_since
+    if pending.output_since is None:
+        return pending.change_since + pace.lazy_s
+    if backlog:
+        return max(pending.output_since, last_commit) + pace.busy_s
+    return max(pending.output_since, last_commit + pace.spacing_s)
+
+
+@dataclass(slots=True)
+class Budget:
+    """At most so many transactions a second for the whole worker, evenly spread, a short burst allowed."""
+
+    per_second: float = 200.0
+    burst: int = 16
+    _free_at: float = field(default=float("-inf"))
+
+    def delay(self, now: float) -> float:
+        """Take the next slot; how many seconds it is away."""
+        step = 1.0 / self.per_second
+        self._free_at = max(self._free_at, now - self.burst * step) + step
+        return max(0.0, self._free_at - now)

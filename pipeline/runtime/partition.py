@@ -1,0 +1,395 @@
+"""One partition's processor: its own task, a bounded inbox, one session at a time.
+
+The task takes over, serves, and on release commits and parks. Any failure ends the session: memory and
+producer are thrown away and the task takes over again at the marker, never on to the next batch. So one
+record that makes the logic raise is met again; the third time the records are applied one by one, which
+tells the record at fault, and the time after that this record becomes a dead letter. (Halving the batch
+would find it too, at the cost of a restore for each half.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+
+import structlog
+from aiokafka import TopicPartition
+
+from pipeline.runtime.batches import Batch, Verdict, judge
+from pipeline.runtime.dead_letters import TOPIC as DEAD_LETTERS
+from pipeline.runtime.failures import LogicFailed, NotOurs, RuntimeFailure, StateUnusable, TooLarge
+from pipeline.runtime.pacing import Pending, due_at
+from pipeline.runtime.session import Parked, Session
+from pipeline.runtime.shared import Shared
+from pipeline.runtime.suspicion import Suspicion
+from pipeline.runtime.takeover import skip_lost, stand, take_over
+from pipeline.runtime.transactions import Packed
+
+log = structlog.get_logger(__name__)
+
+_INBOX_FULL = 8_000
+_INBOX_LOW = 2_000
+"""Records in the inbox at which the partition is fetched no more, and again."""
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+_SLICE_S = 0.02
+_YIELD_EVERY = 1_000
+
+
+class Partition:
+    """The processor of one partition, in and out of assignment."""
+
+    def __init__(self, number: int, shared: Shared) -> None:
+        self.number = number
+        self._shared = shared
+        self._task: asyncio.Task[None] | None = None
+        self._generation = -1
+        self._session: Session | None = None
+        self._parked: Parked | None = None
+        self._inbox: deque[Batch] = deque()
+        self._waiting = 0
+        self._closed: set[str] = set()
+        self._news = asyncio.Event()
+        self._releasing = False
+        self._suspicion = Suspicion()
+        self._last_commit = float("-inf")
+        self._slice = 256
+        self._delivered = 0
+        self._seen: tuple[int, dict[str, int]] | None = None
+        self.without_session_since: float | None = None
+        self.trouble: str | None = None
+        """Why there is no session, for readiness."""
+
+    # -- assignment --------------------------------------------------------------------------------------
+
+    @property
+    def assigned(self) -> bool:
+        """Whether this worker has the partition now."""
+        return self._task is not None
+
+    @property
+    def working(self) -> bool:
+        """Whether its state is restored and its records are processed."""
+        return self._session is not None
+
+    def assign(self, generation: int) -> None:
+        """This worker has the partition from this generation on."""
+        assert self._task is None
+        self._generation = generation
+        self._releasing = False
+        self.trouble = "its state is being restored"
+        self.without_session_since = self._shared.clock()
+        self._task = asyncio.create_task(self._run(generation), name=f"partition-{self.number}")
+
+    async def release(self, deadline_s: float) -> None:
+        """Commit, park, give up. What cannot be committed within the deadline is thrown away."""
+        task, self._releasing = self._task, True
+        if task is None:
+            return
+        self._news.set()
+        if self._session is None:
+            task.cancel()
+        done, _ = await asyncio.wait([task], timeout=deadline_s)
+        if not done:
+            log.warning("A partition was not committed in time, it is given up", partition=self.number)
+            task.cancel()
+            await asyncio.wait([task], timeout=1.0)
+        self._task = None
+        self.without_session_since = None
+
+    def forget(self) -> None:
+        """Another worker has it: the parked state is not kept for ever."""
+        self._parked = None
+
+    # -- records in --------------------------------------------------------------------------------------
+
+    def deliver(self, batch: Batch) -> None:
+        """A batch came. It is dropped if nobody waits for it: the chain rule brings it back."""
+        if self._session is None or batch.generation != self._generation:
+            return
+        self._delivered += 1
+        self._inbox.append(batch)
+        self._waiting += len(batch.records)
+        if self._waiting >= _INBOX_FULL and batch.topic not in self._closed:
+            self._closed.add(batch.topic)
+            self._shared.group.close_partition(batch.topic, self.number)
+        self._news.set()
+
+    def _next_batch(self) -> Batch:
+        batch = self._inbox.popleft()
+        self._waiting -= len(batch.records)
+        if self._waiting <= _INBOX_LOW and self._closed:
+            self._open()
+        return batch
+
+    def _open(self) -> None:
+        self._closed.clear()
+        for topic in self._shared.inputs.values():
+            self._shared.group.open_partition(topic, self.number)
+
+    def _empty_inbox(self) -> None:
+        self._inbox.clear()
+        self._waiting = 0
+        self._closed.clear()
+        for topic in self._shared.inputs.values():
+            self._shared.group.close_partition(topic, self.number)
+
+    # -- the task ----------------------------------------------------------------------------------------
+
+    async def _run(self, generation: int) -> None:
+        pause = _FIRST_PAUSE_S
+        while not self._releasing:
+            session: Session | None = None
+            commits_before, began = self._last_commit, self._shared.clock()
+            parked, self._parked = self._parked, None
+            try:
+                session = await take_over(self._shared, self.number, generation, parked)
+                self._begin(session, began)
+                await self._serve(session)
+                await self._park(session)
+                continue
+            except StateUnusable as error:
+                self.trouble = str(error)
+                self._shared.fatal(error)
+                return
+            except LogicFailed as error:
+                if session is not None:
+                    self._suspicion.failed(session.positions, at_once=isinstance(error, TooLarge))
+                self._failed(error)
+            except RuntimeFailure as error:
+                self._failed(error)
+            except Exception as error:
+                log.exception("A partition failed unexpectedly", partition=self.number)
+                self._failed(error)
+            finally:
+                self._end(session)
+                if session is None and parked is not None and not parked.taken:
+                    self._parked = parked
+            if self._last_commit > commits_before:
+                pause = _FIRST_PAUSE_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    while not self._releasing:
+                        self._news.clear()
+                        await self._news.wait()
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _begin(self, session: Session, began: float) -> None:
+        self._shared.metrics.restore.observe(self._shared.clock() - began)
+        self._session = session
+        self._seen = None
+        self.without_session_since = None
+        self.trouble = None
+        self._open()
+
+    def _end(self, session: Session | None) -> None:
+        """Whatever the reason: nothing of the session is used again, unless it was parked."""
+        self._session = None
+        self._empty_inbox()
+        if self.without_session_since is None:
+            self.without_session_since = self._shared.clock()
+        if session is not None and self._parked is None:
+            session.producer.abandon()
+
+    def _failed(self, error: Exception) -> None:
+        kind = type(error).__name__
+        self.trouble = str(error)
+        self._shared.metrics.failures.labels(kind).inc()
+        level = log.info if isinstance(error, NotOurs) else log.warning
+        level("A partition starts again at its marker", partition=self.number, kind=kind, reason=str(error))
+
+    async def _park(self, session: Session) -> None:
+        marker = session.marker()
+        if session.changelog_position is None or session.pending.change_since is not None:
+            return
+        self._parked = Parked(session.logic, marker, session.changelog_position, self._shared.clock())
+        await session.producer.close()
+
+    # -- serving -----------------------------------------------------------------------------------------
+
+    async def _serve(self, session: Session) -> None:
+        """Until release, or until the producer is worn; everything is committed then."""
+        while True:
+            now = self._shared.clock()
+            due = due_at(self._shared.pace, session.pending, self._last_commit, bool(self._inbox))
+            if self._releasing or session.producer.worn:
+                if due is not None:
+                    await self._checkpoint(session)
+                return
+            if due is not None and due <= now:
+                await self._checkpoint(session)
+            elif self._inbox:
+                await self._take(session, self._next_batch())
+            else:
+                self._news.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(None if due is None else due - now):
+                        await self._news.wait()
+
+    async def _take(self, session: Session, batch: Batch) -> None:
+        name = self._shared.logical[batch.topic]
+        match judge(session.positions[name], session.seeks[name], batch):
+            case Verdict.ACCEPT:
+                await self._apply(session, name, batch)
+            case Verdict.GAP:
+                await self._go_back(session, name)
+            case Verdict.STALE:
+                pass
+
+    async def _go_back(self, session: Session, name: str) -> None:
+        """The consumer is elsewhere: Faust skipped, or the log begins behind where the processor stands."""
+        topic = self._shared.inputs[name]
+        spans = await self._shared.log.span([topic], self.number)
+        position = skip_lost(self._shared, self.number, name, session.positions[name], spans[topic][0])
+        await stand(session, name, position)
+
+    async def _apply(self, session: Session, name: str, batch: Batch) -> None:
+        records, done = batch.records, 0
+        clock, pace = self._shared.clock, self._shared.pace
+        session.batches += 1
+        while True:
+            if done < len(records):
+                careful = self._suspicion.careful
+                part = records[done : done + (1 if careful else self._slice)]
+                before, began = len(session.out), clock()
+                try:
+                    session.process(name, part, self._suspicion.poison)
+                    if careful:
+                        await session.probe(before)
+                except LogicFailed as error:
+                    session.positions[name] = part[-1].offset + 1
+                    if careful:
+                        self._suspicion.blame(name, part[0].offset, error.code, str(error))
+                    raise
+                took = clock() - began
+                session.busy_s += took
+                done += len(part)
+                if not careful:
+                    self._fit_slice(took, len(part))
+                session.positions[name] = part[-1].offset + 1
+                session.processed[name] += len(part)
+                session.pending.note(began, len(part), len(session.out) > 0)
+            else:
+                session.pending.note(clock(), 0, False)
+            if done >= len(records):
+                session.positions[name] = batch.end
+                return
+            await asyncio.sleep(0)
+            if self._releasing:
+                return
+            due = due_at(pace, session.pending, self._last_commit, True)
+            if due is not None and due <= clock():
+                await self._checkpoint(session)
+
+    def _fit_slice(self, took: float, records: int) -> None:
+        """So many records at a time that others get the loop every few milliseconds."""
+        if took > _SLICE_S:
+            self._slice = max(1, self._slice // 2)
+        elif took < _SLICE_S / 4 and records >= self._slice:
+            self._slice = min(4_096, self._slice * 2)
+
+    # -- committing --------------------------------------------------------------------------------------
+
+    async def _checkpoint(self, session: Session) -> None:
+        """Commit what is owed, as one transaction."""
+        shared = self._shared
+        delay = shared.budget.delay(shared.clock())
+        if delay > 0 and not self._releasing:
+            await asyncio.sleep(delay)
+        began = shared.clock()
+        session.gather()
+        packed = Packed(shared.limit)
+        written: Counter[str] = Counter()
+        dead: Counter[str] = Counter()
+        targets: dict[str, tuple[str, int]] = {}
+        for index, output in enumerate(session.out):
+            if output.partition is None and output.topic in shared.partitions:
+                target = targets.get(output.topic)
+                if target is None or output.key is None or shared.partitions[output.topic] != shared.count:
+                    target = targets[output.topic] = await session.target(output)
+            else:
+                target = await session.target(output)
+            packed.add(target, output.key, output.value, output.headers, output.timestamp)
+            written[output.topic] += 1
+            if output.topic == DEAD_LETTERS:
+                dead[_code(output.headers)] += 1
+            if index % _YIELD_EVERY == _YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+        changes, session.changes = session.changes, {}
+        session.add_changes(packed, changes)
+        session.add_marker(packed)
+        session.out.clear()
+        changelog = TopicPartition(shared.changelog, self.number)
+        try:
+            end = await session.producer.commit(packed, session.offsets(), shared.group_id, changelog)
+        except BaseException:
+            shared.metrics.transactions.labels("failed").inc()
+            raise
+        session.changelog_position = end
+        session.pending = Pending()
+        self._last_commit = shared.clock()
+        self._suspicion.passed(session.positions)
+        self._count(session, written, dead, len(changes), self._last_commit - began)
+
+    def _count(
+        self, session: Session, written: Counter[str], dead: Counter[str], changes: int, took: float
+    ) -> None:
+        metrics = self._shared.metrics
+        metrics.transactions.labels("committed").inc()
+        metrics.checkpoint.observe(took)
+        metrics.batches.inc(session.batches)
+        metrics.processing.inc(session.busy_s)
+        metrics.state_records.inc(changes)
+        for name, count in session.processed.items():
+            metrics.records.labels(name).inc(count)
+        for name, count in written.items():
+            metrics.outputs.labels(name).inc(count)
+        for code, count in dead.items():
+            metrics.dead_letters.labels(code).inc(count)
+        session.batches, session.busy_s = 0, 0.0
+        session.processed.clear()
+
+    # -- the watch ---------------------------------------------------------------------------------------
+
+    async def check(self) -> int:
+        """Once a second: notice what was dropped at the log's end, and tell the lag in records."""
+        session = self._session
+        if session is None:
+            return 0
+        lag = 0
+        stands: dict[str, int] = {}
+        for name, topic in self._shared.inputs.items():
+            found = await self._shared.group.where(topic, self.number)
+            if found is None or session is not self._session:
+                return 0
+            position, seek, end = found
+            lag += max(0, end - session.positions[name])
+            if seek == session.seeks[name] and position != session.positions[name]:
+                stands[name] = position
+        now = (self._delivered, stands)
+        if stands and not self._inbox and now == self._seen and not self._releasing:
+            for name in stands:
+                # Nothing was delivered for a whole second, yet the consumer is elsewhere.
+                self._inbox.append(
+                    Batch(
+                        self._shared.inputs[name],
+                        self.number,
+                        -1,
+                        -1,
+                        session.seeks[name],
+                        self._generation,
+                        0,
+                        (),
+                    )
+                )
+            self._news.set()
+        self._seen = now
+        return lag
+
+
+def _code(headers: object) -> str:
+    for name, content in headers:  # type: ignore[attr-defined]
+        if name == "code":
+            return str(content.decode())
+    return "none"
