@@ -2,6 +2,7 @@
 
 uplink     received = produced + dead letters + abandoned (the broker sends those again) + in flight
 downlink   requested = published + expired + undeliverable + dead letters + in flight
+               + repeated (recorded before) + returned (read again by whoever has the partition next)
 """
 
 from __future__ import annotations

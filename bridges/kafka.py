@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
 BATCH_BYTES = 128 * 1024
 LEAST_BATCH_BYTES = 4 * 1024
 _REQUEST_TIMEOUT_MS = 15_000
+_SESSION_TIMEOUT_MS = 10_000
 _GOODBYE_S = 2.0
 
 Header = tuple[str, bytes]
@@ -185,3 +186,126 @@ def _look_away(delivery: asyncio.Future[Any]) -> None:
     """Take the exception of a delivery that nobody waits for any more."""
     if not delivery.cancelled():
         delivery.exception()
+
+
+class Inbox:
+    """The committed records of one topic, shared by a consumer group; offsets are committed by hand."""
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        *,
+        group: str,
+        topic: str,
+        on_assigned: Callable[[set[int]], Awaitable[None]],
+        on_revoked: Callable[[set[int]], Awaitable[None]],
+    ) -> None:
+        """Both are awaited before the group goes on: `on_revoked` may commit for the last time."""
+        self._options = dict(options)
+        self._group = group
+        self._topic = topic
+        self._listener = _Listener(on_assigned, on_revoked)
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def open(self) -> None:
+        """Join the group. Raises KafkaUnavailable."""
+        consumer = AIOKafkaConsumer(
+            **self._options,
+            group_id=self._group,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=_SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 5,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        )
+        try:
+            with _translated():
+                await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        consumer.subscribe([self._topic], listener=self._listener)
+        self._consumer = consumer
+
+    @property
+    def assigned(self) -> set[int]:
+        """The partitions that are ours now."""
+        return {place.partition for place in self._consumer.assignment()} if self._consumer else set()
+
+    async def get(self, limit: int, timeout_s: float) -> list[Any]:
+        """Up to `limit` records, each partition's in order; none when the time is over.
+
+        Raises KafkaUnavailable. To be called often, with a limit of 0 where there is no room: it also
+        says that we live.
+        """
+        assert self._consumer is not None, "the inbox is closed"
+        with _translated():
+            if limit > 0:
+                batches = await self._consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=limit)
+                return [record for records in batches.values() for record in records]
+            paused = self._consumer.assignment()
+            self._consumer.pause(*paused)
+            try:
+                await self._consumer.getmany(timeout_ms=0)
+            finally:
+                self._consumer.resume(*(paused & self._consumer.assignment()))
+        return []
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Commit the offset of the next record of each partition. Raises KafkaUnavailable."""
+        assert self._consumer is not None, "the inbox is closed"
+        with _translated():
+            await self._consumer.commit(
+                {TopicPartition(self._topic, partition): offset for partition, offset in offsets.items()}
+            )
+
+    async def close(self) -> None:
+        """Leave the group."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with contextlib.suppress(KafkaError):
+                await consumer.stop()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(
+        self,
+        on_assigned: Callable[[set[int]], Awaitable[None]],
+        on_revoked: Callable[[set[int]], Awaitable[None]],
+    ) -> None:
+        self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._on_revoked({place.partition for place in revoked})
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._on_assigned({place.partition for place in assigned})
+
+
+async def read_tails(
+    options: Mapping[str, Any], topic: str, partitions: Iterable[int], count: int
+) -> list[Any]:
+    """The records at the last `count` offsets of some partitions of a topic. Raises KafkaUnavailable."""
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    records: list[Any] = []
+    try:
+        with _translated():
+            await consumer.start()
+            consumer.assign(places)
+            ends = await consumer.end_offsets(places)
+            begins = await consumer.beginning_offsets(places)
+            for place in places:
+                consumer.seek(place, max(begins[place], ends[place] - count))
+            left = {place for place in places if begins[place] < ends[place]}
+            while left:
+                for batch in (await consumer.getmany(*left, timeout_ms=1000)).values():
+                    records += batch
+                for place in tuple(left):
+                    if await consumer.position(place) >= ends[place]:
+                        left.discard(place)
+    finally:
+        await consumer.stop()
+    return records

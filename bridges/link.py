@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Link:
-    """Keeps connected. `connection` is the open one, `connected_at` when (loop time) it was opened."""
+    """Keeps connected; `connected_at` is when (loop time) the open connection was opened."""
 
     def __init__(
         self,
@@ -41,8 +41,14 @@ class Link:
         self._released = asyncio.Event()
         self._open = asyncio.Event()
         self._reason = "not tried yet"
-        self.connection: Connection | None = None
+        self._connection: Connection | None = None
         self.connected_at: float | None = None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The open connection."""
+        connection = self._connection
+        return None if connection is None or connection.ended.done() else connection
 
     @property
     def problem(self) -> str | None:
@@ -64,8 +70,8 @@ class Link:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
         finally:
-            if self.connection is not None:
-                await self.connection.close()
+            if self._connection is not None:
+                await self._connection.close()
                 self._forget("closed")
 
     async def _once(self) -> float | None:
@@ -82,7 +88,7 @@ class Link:
             self._reason = reason
             return None
         opened_at = asyncio.get_running_loop().time()
-        self.connection = connection
+        self._connection = connection
         self.connected_at = opened_at
         self._open.set()
         self._on_change(True)
@@ -96,10 +102,9 @@ class Link:
         return opened_at
 
     def _forget(self, reason: str) -> None:
-        if self.connection is not None:
-            self.connection = None
+        if self._connection is not None:
+            self._connection = None
             self.connected_at = None
-            self._open.clear()
             self._on_change(False)
         self._reason = reason
 
@@ -110,17 +115,18 @@ class Link:
     async def hold(self, reason: str) -> None:
         """Close, and stay closed until released."""
         self._released.clear()
-        if self.connection is not None:
-            connection = self.connection
+        if self._connection is not None:
+            connection = self._connection
             self._forget(reason)
             await connection.close()
         self._reason = reason
 
     async def wait_connected(self) -> Connection:
         """The open connection, when there is one."""
-        while self.connection is None:
+        while (connection := self.connection) is None:
+            self._open.clear()
             await self._open.wait()
-        return self.connection
+        return connection
 
 
 def _nothing(_connected: bool) -> None:

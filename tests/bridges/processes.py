@@ -83,9 +83,10 @@ class Running:
         """The sum of a metric's values whose labels are these."""
         total = 0.0
         for line in self.get("/metrics")[1].splitlines():
-            if line.startswith((name + " ", name + "{")):
-                if all(f'{key}="{value}"' in line for key, value in labels.items()):
-                    total += float(line.rsplit(" ", 1)[1])
+            if line.startswith((name + " ", name + "{")) and all(
+                f'{key}="{value}"' in line for key, value in labels.items()
+            ):
+                total += float(line.rsplit(" ", 1)[1])
         return total
 
     def kill(self) -> None:
