@@ -81,7 +81,7 @@ SPECIAL: tuple[Character, ...] = (
     Character(
         "speeder",
         terrain=MOTORWAY,
-        temper=Temper(acceleration=2.8),
+        temper=Temper(acceleration=0.7),
         episodes=(Episode(Trouble.HURRY, 2.0, 32.0, 75.0),),
     ),
     Character(
