@@ -36,10 +36,10 @@ class Phase(Enum):
 
 
 class Child:
-    """One process of ours. `keep` holds it alive until `stop`."""
+    """One process of ours. `keep` holds it alive until `stop`; `environment` is asked at each start."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
+        self, name: str, arguments: Sequence[str], environment: Callable[[], Mapping[str, str]], log: Path
     ) -> None:
         self.name = name
         self.phase = Phase.STOPPED
@@ -50,7 +50,7 @@ class Child:
         self.exit_code: int | None = None
         self.log = log
         self._arguments = tuple(arguments)
-        self._environment = dict(environment)
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._wanted = False
         self._on_line: Callable[[bytes], None] | None = None
@@ -107,7 +107,7 @@ class Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE if self._on_line else log,
                 stderr=log,
-                env=self._environment,
+                env=dict(self._environment()),
                 start_new_session=True,
             )
         watching = asyncio.create_task(self._watch_log(position))

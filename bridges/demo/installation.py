@@ -57,7 +57,8 @@ class Installation:
 
     def child(self, name: str, arguments: tuple[str, ...], *, mqtt: bool = True) -> Child:
         """A process of ours that works in this installation."""
-        return Child(name, arguments, self._environment(name, mqtt=mqtt), self.directory / f"{name}.log")
+        log = self.directory / f"{name}.log"
+        return Child(name, arguments, lambda: self._environment(name, mqtt=mqtt), log)
 
     def _environment(self, name: str, *, mqtt: bool) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("TELLTALE_")}

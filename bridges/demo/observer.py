@@ -49,10 +49,12 @@ class Observer:
 
     async def _read(self) -> None:
         while True:
-            for record in await self._reader.read():
+            records = await self._reader.read()
+            now = self._now()
+            for record in records:
                 seen = Seen(record.topic.removeprefix(PREFIX), record.key, record.value, dict(record.headers))
                 self.accounts.take(seen)
-                self.board.take(seen, self._now())
+                self.board.take(seen, now)
 
     # -- the end of a run ------------------------------------------------------------------------------
 

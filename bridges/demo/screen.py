@@ -60,7 +60,9 @@ class Lines:
         """Nothing to leave."""
 
     def _print(self, line: str) -> None:
-        self._console.print(f"[{time.monotonic() - self._began:5.1f}s] {line}", highlight=False, markup=False)
+        self._console.print(
+            f"[{time.monotonic() - self._began:5.1f}s] {line}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 class FullScreen:
