@@ -8,7 +8,6 @@ before anybody walks it. YAML 1.2 because 1.1 reads `on` as true and `22:00` as 
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,18 +89,15 @@ def read_yaml(text: str) -> tuple[list[Node], list[YamlFinding]]:
         message = f"the text has {size:,} bytes; at most {LONGEST_BYTES:,} are read"
         return [], [YamlFinding("TT002", 1, 1, message, "split it into several files")]
     reader = _Reader(yaml.CSafeLoader(text))
-    documents: list[Node] = []
     try:
-        documents.extend(reader.documents())
+        reader.read()
     except _Stop as stop:
         reader.findings.append(stop.finding)
-        documents = reader.finished
     except yaml.YAMLError as error:
         reader.findings.append(_syntax_finding(error))
-        documents = reader.finished
     finally:
         reader.loader.dispose()
-    return documents, reader.findings
+    return reader.documents, reader.findings
 
 
 def _syntax_finding(error: yaml.YAMLError) -> YamlFinding:
@@ -123,22 +119,17 @@ class _Reader:
     def __init__(self, loader: "yaml.CSafeLoader") -> None:
         self.loader: Any = loader
         self.findings: list[YamlFinding] = []
-        self.finished: list[Node] = []
+        self.documents: list[Node] = []
         self.anchors: dict[str, Node | None] = {}
         self.nodes = 0
 
-    def documents(self) -> Iterator[Node]:
-        while True:
-            event = self.loader.get_event()
-            match event:
-                case yaml.DocumentStartEvent():
-                    self.anchors = {}
-                    node = self.node(self.loader.get_event(), 1)
-                    if node.value is not None or node.end > node.start:
-                        self.finished.append(node)
-                        yield node
-                case yaml.StreamEndEvent():
-                    return
+    def read(self) -> None:
+        while not isinstance(event := self.loader.get_event(), yaml.StreamEndEvent):
+            if isinstance(event, yaml.DocumentStartEvent):
+                self.anchors = {}
+                node = self.node(self.loader.get_event(), 1)
+                if node.value is not None or node.end > node.start:
+                    self.documents.append(node)
 
     def node(self, event: Any, depth: int) -> Node:
         mark = event.start_mark
