@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from rules.documents import CODES, LATER_KINDS, Source, alert_rule, parse, parse_duration, signal_catalog
+from rules.documents import LATER_KINDS, Source, alert_rule, parse, parse_duration, signal_catalog
 from rules.documents.closed import Closed, Metadata
-from rules.language import CODES as LANGUAGE_CODES
+from tests.documents.diagnostics_page import PAGE, page
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = (DOCS / "rules.md").read_text(encoding="utf-8")
-DIAGNOSTICS = (DOCS / "diagnostics.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", RULES, re.DOTALL)
 SECTIONS = {"AlertRule": alert_rule, "SignalCatalog": signal_catalog}
 
@@ -71,8 +70,5 @@ def test_the_examples_have_no_findings():
     assert len(loaded.documents) == 2
 
 
-def test_every_code_is_explained_in_the_words_of_the_program():
-    rows = re.findall(r"^\| (TT[0-9]+) \| (.*?) \| (.*) \|$", DIAGNOSTICS, re.MULTILINE)
-    expected = {code: tuple(words) for code, words in {**CODES, **LANGUAGE_CODES}.items()}
-    assert {code: (title, advice) for code, title, advice in rows} == expected
-    assert [code for code, *_ in rows] == sorted(expected)
+def test_the_page_of_diagnostics_is_made_from_the_tables_of_codes():
+    assert PAGE.read_text(encoding="utf-8") == page()

@@ -1,13 +1,17 @@
 """A place inside a scalar is that character's place in the author's file, however the scalar is written."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from rules.documents import Placed
+from rules import compile_rules
+from rules.documents import Placed, Source, parse
 from rules.documents.yaml_reader import read_yaml
 
+FILES = Path(__file__).parent / "files"
 PATH = ("outer", "text")
 
 
@@ -72,3 +76,14 @@ def test_every_character_of_a_text_has_its_place(value, style, width, with_unico
             at_line, at_column = document.text_position(PATH, number, column)
             rest = lines[at_line - 1][at_column - 1 :]
             assert rest[0] == character or rest[0] == "\\"
+
+
+def test_a_finding_in_an_expression_points_at_the_authors_character():
+    """The file's first lines expect places and codes; the words are the language's own."""
+    text = (FILES / "placed-expressions.yaml").read_text(encoding="utf-8")
+    expected = [line.removeprefix("#> ") for line in text.split("\n") if line.startswith("#> ")]
+    catalog = (FILES / "catalog.yaml").read_text(encoding="utf-8")
+    findings = compile_rules(parse([Source("catalog.yaml", catalog), Source("rules.yaml", text)]))
+    assert isinstance(findings, list)
+    found = [f"{each.line}:{each.column}: {each.severity}[{each.code}] {each.path}" for each in findings]
+    assert sorted(found) == sorted(expected)
