@@ -22,6 +22,7 @@ from rules.language.declarations import (
 from rules.language.environment import Compiled, Environment
 from rules.language.problems import CODES, Problem
 from rules.language.reads import Read
+from rules.language.template import Template, compile_template
 from rules.language.values import UNKNOWN, EvaluationError, UnknownValue
 
 __all__ = [
@@ -42,8 +43,10 @@ __all__ = [
     "EvaluationError",
     "Problem",
     "Read",
+    "Template",
     "Type",
     "UnknownValue",
+    "compile_template",
     "list_of",
     "map_of",
 ]

@@ -264,7 +264,8 @@ class Emitter:
             case "size", (value,) if types[0] in (STRING, BYTES) or types[0].name in ("list", "map"):
                 return Code(f"len({self._emit(value).text})")
         if name == "dyn":
-            return Code(self._known(args[0]))
+            code = self._emit(args[0])
+            return Code(self._known(args[0])) if code.open else code
         return Code(self._call(FUNCTIONS[name][0], *map(self._known, args)))
 
     def _macro(self, node: Comprehension) -> Code:
@@ -274,6 +275,8 @@ class Emitter:
         items = self._known(macro.range)
         if self._type(macro.range).name != "list":
             items = self._call("f_items", items)
+        elif self._emit(macro.range).level == _TERNARY:
+            items = f"({items})"
         outer = self._scope
         variable = f"x_{len(outer)}"
         self._scope = {**outer, macro.variable: variable}

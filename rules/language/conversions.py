@@ -1,11 +1,12 @@
 """CEL's explicit conversions: `int(x)`, `string(x)`, `timestamp(x)` and their kind.
 
 Texts of numbers are read as cel-cpp reads them (decimal only, blanks around are allowed) and doubles are
-written with six significant digits, as it writes them.
+written as it writes them.
 """
 
 import math
 import re
+from decimal import Decimal
 from typing import Any, Final
 
 from rules.language import moments, operations
@@ -16,7 +17,10 @@ _TRUE: Final = frozenset({"true", "True", "TRUE", "t", "1"})
 _FALSE: Final = frozenset({"false", "False", "FALSE", "f", "0"})
 _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _DOUBLE: Final = re.compile(
-    r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)", re.I
+    r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)", re.IGNORECASE | re.ASCII
+)
+_HEXADECIMAL: Final = re.compile(
+    r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?\d+)?", re.IGNORECASE | re.ASCII
 )
 _BLANKS: Final = " \t\n\v\f\r"
 
@@ -64,8 +68,10 @@ def to_uint(value: Any) -> Uint:
             if math.isfinite(value) and 0 <= value < UINT_MAX:
                 return Uint(int(value))
             raise EvaluationError(f"{value} is outside the range of a uint")
-        case str():
+        case str() if "-" not in value:
             return Uint(_integer(value, 0, UINT_MAX))
+        case str():
+            raise EvaluationError(f"{value!r} is not an unsigned integer")
     raise no_overload("uint()", value)
 
 
@@ -77,6 +83,8 @@ def to_double(value: Any) -> float:
         text = value.strip(_BLANKS)
         if _DOUBLE.fullmatch(text):
             return float(text)
+        if _HEXADECIMAL.fullmatch(text):
+            return float.fromhex(text)
         raise EvaluationError(f"{value!r} is not a number")
     raise no_overload("double()", value)
 
@@ -134,10 +142,22 @@ def to_timestamp(value: Any) -> Timestamp:
 
 
 def format_double(value: float) -> str:
-    """Write a double as C's %g does: six significant digits."""
+    """Write the shortest digits that mean `value`, as C++'s std::to_chars does in its general format.
+
+    That is 0.1 and 123456, but 1.234567e+06. NaN has no sign here: there it has the processor's.
+    """
     if value != value:
         return "nan"
-    return f"{value:.6g}"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    shown = "".join(map(str, digits)).rstrip("0") or "0"
+    magnitude = len(digits) + int(exponent) - 1 if shown != "0" else 0
+    if -4 <= magnitude < 6:
+        text = f"{abs(value):.{max(0, len(shown) - 1 - magnitude)}f}"
+    else:
+        text = f"{shown[0]}{'.' if shown[1:] else ''}{shown[1:]}e{magnitude:+03}"
+    return f"-{text}" if sign else text
 
 
 def _integer(text: str, least: int, greatest: int) -> int:

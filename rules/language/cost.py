@@ -74,6 +74,8 @@ def _cost(node: Node, scope: _Scope) -> tuple[int, _Shape]:
             return total + LIST_LIMIT, _Shape(LIST_LIMIT, _SCALAR)
         case Call(function="@in" | "_==_" | "_!=_" | "join"):
             return total + sum(shape.weight() for shape in shapes), _SCALAR
+        case Call(function="duration" | "timestamp", args=(Literal(),)):
+            return 1, _SCALAR
         case Call(function=function) if function.isalpha():
             return total + _TEXT_STEPS, _SCALAR
     return total, _SCALAR

@@ -29,8 +29,11 @@ _RFC3339: Final = re.compile(
     re.ASCII,
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
-_OFFSET: Final = re.compile(r"([+-]?)(\d+):(\d+)", re.ASCII)
+_LEAST: Final = Timestamp.LEAST // 10**9
+_GREATEST: Final = Timestamp.GREATEST // 10**9
+_MARGIN: Final = 2 * 86_400
+_CYCLE: Final = 146_097 * 86_400
+_OFFSET: Final = re.compile(r"([+-]?)(\d{1,4}):(\d{1,4})", re.ASCII)
 
 
 def parse_duration(text: str) -> Duration:
@@ -102,24 +105,27 @@ def part(name: str, value: Any, zone: Any = "UTC") -> int:
     if type(value) is not Timestamp or type(zone) is not str:
         raise operations.no_overload(name, value, zone)
     seconds, nanoseconds = divmod(value.nanoseconds, 10**9)
+    # Local time can leave the years that Python's datetime knows: the calendar repeats every 400 years.
+    cycles = (seconds < _LEAST + _MARGIN) - (seconds > _GREATEST - _MARGIN)
+    moment = _local(seconds + cycles * _CYCLE, zone)
     if name == "getMilliseconds":
-        _shift(seconds, zone)
         return nanoseconds // 10**6
-    return _PARTS[name](_shift(seconds, zone))
+    if name == "getFullYear":
+        return moment.year - 400 * cycles
+    return _PARTS[name](moment)
 
 
-def _shift(seconds: int, zone: str) -> datetime:
+def _local(seconds: int, zone: str) -> datetime:
     moment = _EPOCH + timedelta(seconds=seconds)
     if zone in ("UTC", ""):
         return moment
     offset = _OFFSET.fullmatch(zone)
-    try:
-        if offset is not None:
-            minutes = int(offset.group(2)) * 60 + int(offset.group(3))
-            return moment + timedelta(minutes=-minutes if offset.group(1) == "-" else minutes)
+    if offset is None:
         return moment.astimezone(_zone(zone))
-    except OverflowError:
-        raise EvaluationError("the local time is outside years 1 to 9999") from None
+    minutes = int(offset.group(2)) * 60 + int(offset.group(3))
+    if minutes * 60 > _MARGIN:
+        raise EvaluationError(f"{zone!r} is no offset of a time zone")
+    return moment + timedelta(minutes=-minutes if offset.group(1) == "-" else minutes)
 
 
 @lru_cache(maxsize=256)
@@ -136,7 +142,6 @@ def _towards_zero(nanoseconds: int, unit: int) -> int:
 
 
 _PARTS: Final[Mapping[str, Callable[[datetime], int]]] = {
-    "getFullYear": lambda moment: moment.year,
     "getMonth": lambda moment: moment.month - 1,
     "getDate": lambda moment: moment.day,
     "getDayOfMonth": lambda moment: moment.day - 1,
@@ -154,5 +159,5 @@ _DURATION_PARTS: Final[Mapping[str, Callable[[int], int]]] = {
         _towards_zero(nanoseconds, _UNITS["ms"]) - 1000 * _towards_zero(nanoseconds, _UNITS["s"])
     ),
 }
-PARTS: Final = (*_PARTS, "getMilliseconds")
+PARTS: Final = (*_PARTS, "getFullYear", "getMilliseconds")
 """Names of the functions that `part` answers."""

@@ -27,7 +27,7 @@ from rules.language.values import (
 TEXT_LIMIT: Final = 65_536
 """Longest text or bytes that an expression may build, and LIST_LIMIT the longest list: a rule that doubles
 its text at each step must not take the worker with it."""
-LIST_LIMIT: Final = 10_000
+LIST_LIMIT: Final = 1_000
 
 _NAMES: Final[dict[type, str]] = {
     bool: "bool",
@@ -149,8 +149,8 @@ def _numbers_equal(left: Any, right: Any) -> bool:
 def _out_of_range(left: Any, right: Any) -> bool:
     number, double = (left, right) if isinstance(right, float) else (right, left)
     if isinstance(number, Uint):
-        return double < 0 or double >= 2.0**64
-    return not -(2.0**63) <= double < 2.0**63
+        return double < 0 or double > 2.0**64
+    return double < -(2.0**63) or double > 2.0**63
 
 
 def order(left: Any, right: Any) -> float:
@@ -221,7 +221,7 @@ def add(left: Any, right: Any) -> Any:
                 raise EvaluationError(f"a list of more than {LIST_LIMIT} elements")
             return left + right
         case (Duration(), Duration()):
-            return duration(left.nanoseconds + right.nanoseconds)
+            return Duration(int64(int64(left.nanoseconds) + int64(right.nanoseconds)))
         case (Duration(), Timestamp()) | (Timestamp(), Duration()):
             return timestamp(left.nanoseconds + right.nanoseconds)
     raise no_overload("+", left, right)
@@ -238,11 +238,16 @@ def subtract(left: Any, right: Any) -> Any:
             return uint64(int(left) - int(right))
         case (int(), int()) if type(left) is type(right):
             return int64(left - right)
-        case (Duration(), Duration()) | (Timestamp(), Timestamp()):
-            return duration(left.nanoseconds - right.nanoseconds)
+        case (Duration(), Duration()) | (Timestamp(), Timestamp()) if type(left) is type(right):
+            # Like Go, CEL computes with durations of 64 bits, 292 years, though it can hold longer ones.
+            return Duration(int64(_nanoseconds(left) - _nanoseconds(right)))
         case (Timestamp(), Duration()):
-            return timestamp(left.nanoseconds - right.nanoseconds)
+            return timestamp(left.nanoseconds - int64(right.nanoseconds))
     raise no_overload("-", left, right)
+
+
+def _nanoseconds(value: Duration | Timestamp) -> int:
+    return int64(value.nanoseconds) if isinstance(value, Duration) else value.nanoseconds
 
 
 def multiply(left: Any, right: Any) -> Any:

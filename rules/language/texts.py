@@ -145,7 +145,7 @@ def split(text: Any, separator: Any, limit: Any = -1) -> list[str]:
         parts: list[str] = text.split(separator, -1 if limit < 0 else limit - 1)
     else:
         characters = len(text) if limit < 0 else min(len(text), limit - 1)
-        parts = list(text[:characters]) + ([text[characters:]] if characters < len(text) else [])
+        parts = list(text[:characters]) + ([text[characters:]] if characters < len(text) or not text else [])
     if len(parts) > LIST_LIMIT:
         raise EvaluationError(f"a list of more than {LIST_LIMIT} elements")
     return parts

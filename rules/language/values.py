@@ -90,7 +90,7 @@ class TypeValue:
 
 
 class Map:
-    """A map of CEL: keys are bool, int, uint or string, and numbers that are equal are one key."""
+    """A map of CEL. Keys are bool, int, uint or string; a number finds the key of its value in any type."""
 
     __slots__ = ("_entries",)
 
@@ -99,20 +99,20 @@ class Map:
         for key, value in pairs:
             if not isinstance(key, int | str):  # a bool and a Uint are ints too
                 raise EvaluationError("a map key must be a bool, an int, a uint or a string")
-            normal = _normal(key)
-            if normal in entries:
+            place = _places(key)[0]
+            if place in entries:
                 raise EvaluationError(f"the map has the key {key!r} twice")
-            entries[normal] = (key, value)
+            entries[place] = (key, value)
         self._entries: Mapping[object, tuple[object, object]] = entries
 
     def __contains__(self, key: object) -> bool:
-        return _normal(key) in self._entries
+        return any(place in self._entries for place in _places(key))
 
     def __getitem__(self, key: object) -> Any:
-        try:
-            return self._entries[_normal(key)][1]
-        except KeyError:
-            raise EvaluationError(f"the map has no key {key!r}") from None
+        for place in _places(key):
+            if place in self._entries:
+                return self._entries[place][1]
+        raise EvaluationError(f"the map has no key {key!r}")
 
     def __iter__(self) -> Iterator[object]:
         return (key for key, _ in self._entries.values())
@@ -124,10 +124,15 @@ class Map:
         return f"Map({list(self._entries.values())!r})"
 
 
-def _normal(key: object) -> object:
-    """The dictionary key: Python holds True, 1 and 1.0 for one key, CEL only the last two."""
-    if key is True or key is False:
-        return (key,)
-    if isinstance(key, float) and not INT_MIN <= key <= UINT_MAX:
-        return None  # NaN, infinities and what no integer reaches: never a key
-    return key
+def _places(key: object) -> tuple[object, ...]:
+    """Where a key may be held, its own place first. Python would hold True, 1 and 1.0 for one key."""
+    match key:
+        case bool():
+            return ((bool, key),)
+        case Uint():
+            return (Uint, int(key)), int(key)
+        case float():
+            return (int(key), (Uint, int(key))) if key.is_integer() else ()
+        case int():
+            return key, (Uint, key)
+    return (key,)
