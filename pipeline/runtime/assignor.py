@@ -56,7 +56,7 @@ def share_out(partitions: int, members: Mapping[str, Held]) -> dict[str, list[in
     return result
 
 
-class CopartitionAssignor(AbstractPartitionAssignor):
+class CopartitionAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """`share_out` in the group protocol. An instance belongs to one consumer, and knows what it holds."""
 
     name = "telltale-copartition-1"
@@ -64,7 +64,7 @@ class CopartitionAssignor(AbstractPartitionAssignor):
     def __init__(self) -> None:
         self.held = Held()
 
-    def assign(  # type: ignore[override]
+    def assign(
         self, cluster: Any, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Run by the group's leader."""
@@ -86,11 +86,11 @@ class CopartitionAssignor(AbstractPartitionAssignor):
             for name, metadata in members.items()
         }
 
-    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # type: ignore[override]
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Sent with each join."""
         return ConsumerProtocolMemberMetadata(0, list(topics), msgspec.json.encode(self.held))
 
-    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:  # type: ignore[override]
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Nothing here: the generation is not known yet; the transport calls `hold`."""
 
     def hold(self, generation: int, partitions: Iterable[int]) -> None:

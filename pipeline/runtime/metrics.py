@@ -18,52 +18,28 @@ class StageMetrics:
     """The metrics of one stage in one registry."""
 
     def __init__(self, stage: str, registry: CollectorRegistry) -> None:
-        name = f"telltale_{stage}"
-        self.batches = Counter(f"{name}_batches", "batches of records processed", registry=registry)
-        self.records = Counter(
-            f"{name}_records", "records processed and committed", ["topic"], registry=registry
-        )
-        self.outputs = Counter(
-            f"{name}_outputs", "records written and committed", ["topic"], registry=registry
-        )
-        self.dead_letters = Counter(
-            f"{name}_dead_letters", "records that could not be used", ["reason"], registry=registry
-        )
-        self.records_lost = Counter(
-            f"{name}_records_lost", "records that retention deleted before they were read", registry=registry
-        )
-        self.transactions = Counter(
-            f"{name}_transactions",
-            "transactions by outcome: committed, failed",
-            ["outcome"],
-            registry=registry,
-        )
-        self.failures = Counter(
-            f"{name}_failures",
-            "times that a partition started again at its marker",
-            ["kind"],
-            registry=registry,
-        )
-        self.processing = Counter(
-            f"{name}_processing_seconds", "time spent in the stage's own code", registry=registry
-        )
-        self.checkpoint = Histogram(
-            f"{name}_checkpoint_seconds", "time of a checkpoint", buckets=_SHORT, registry=registry
-        )
-        self.restore = Histogram(
-            f"{name}_restore_seconds", "time to take a partition over", buckets=_LONG, registry=registry
-        )
-        self.state_records = Counter(
-            f"{name}_state_records", "state records written and committed", registry=registry
-        )
-        self.lag = Gauge(
-            f"{name}_lag_records",
-            "records not yet processed, of the partitions of this worker",
-            registry=registry,
-        )
-        self.partitions = Gauge(
-            f"{name}_partitions", "partitions of this worker: assigned, working", ["state"], registry=registry
-        )
+        def counter(thing: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"telltale_{stage}_{thing}", meaning, labels, registry=registry)
+
+        def histogram(thing: str, meaning: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"telltale_{stage}_{thing}", meaning, buckets=buckets, registry=registry)
+
+        def gauge(thing: str, meaning: str, *labels: str) -> Gauge:
+            return Gauge(f"telltale_{stage}_{thing}", meaning, labels, registry=registry)
+
+        self.batches = counter("batches", "batches of records processed")
+        self.records = counter("records", "records processed and committed", "topic")
+        self.outputs = counter("outputs", "records written and committed", "topic")
+        self.state_records = counter("state_records", "state records written and committed")
+        self.dead_letters = counter("dead_letters", "records that could not be used", "reason")
+        self.records_lost = counter("records_lost", "records that retention deleted before they were read")
+        self.transactions = counter("transactions", "transactions, committed and failed", "outcome")
+        self.failures = counter("failures", "times that a partition started again at its marker", "kind")
+        self.processing = counter("processing_seconds", "time spent in the stage's own code")
+        self.checkpoint = histogram("checkpoint_seconds", "time of a checkpoint", _SHORT)
+        self.restore = histogram("restore_seconds", "time to take a partition over", _LONG)
+        self.lag = gauge("lag_records", "records not yet processed, of this worker's partitions")
+        self.partitions = gauge("partitions", "partitions of this worker: assigned, working", "state")
 
 
 @lru_cache(maxsize=32)

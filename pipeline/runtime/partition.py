@@ -74,7 +74,7 @@ class Partition:
         return self._session is not None
 
     def assign(self, generation: int) -> None:
-        """This worker has the partition from this generation on."""
+        """Take the partition over: this worker has it from this generation on."""
         assert self._task is None
         self._generation = generation
         self._releasing = False

@@ -44,16 +44,20 @@ class CheckpointSettings(SettingsGroup):
     """When a stage commits, and when its group thinks it dead."""
 
     session_timeout_s: Seconds = Field(
-        10.0, description="how long a stage may be silent before the group gives its partitions to others"
+        default=10.0, description="how long a stage may be silent before its partitions are given to others"
     )
-    lazy_interval_s: Seconds = Field(0.5, description="how long changes of state alone wait for a checkpoint")
-    busy_interval_s: Seconds = Field(0.1, description="how long outputs wait for a checkpoint under load")
+    lazy_interval_s: Seconds = Field(
+        default=0.5, description="how long changes of state alone wait for a checkpoint"
+    )
+    busy_interval_s: Seconds = Field(
+        default=0.1, description="how long outputs wait for a checkpoint under load"
+    )
 
 
 class StageSettings(ProcessSettings):
     """What every stage has beside what every process has."""
 
-    checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings, description="checkpoints")
+    checkpoint: CheckpointSettings = Field(default=CheckpointSettings(), description="checkpoints")
 
 
 S = TypeVar("S", bound=ProcessSettings)
@@ -113,15 +117,15 @@ class StageApp(BatchApp):
     async def _revoked(self, *_: Any, **__: Any) -> None:
         await self.worker.revoked()
 
-    async def _assigned(self, _app: Any, tps: Any, **__: Any) -> None:
-        self.hold(await self.worker.assigned(tps, self.generation))
+    async def _assigned(self, *arguments: Any, **_: Any) -> None:
+        self.hold(await self.worker.assigned(arguments[-1], self.generation))
 
 
 def build_app(stage: Stage, settings: ProcessSettings, health: Health, topics: Topics) -> StageApp:
     """The Faust app whose agent hands each batch to the partition that it belongs to."""
     app = StageApp(stage, settings, health, topics)
 
-    @app.agent(app.batches, name=f"telltale.{stage.name}")  # type: ignore[untyped-decorator]
+    @app.agent(app.batches, name=f"telltale.{stage.name}")
     async def deliver(batches: Any) -> None:
         async for batch in batches:
             app.worker.deliver(batch)
@@ -140,7 +144,8 @@ async def run_stage(context: Context[S], stage: Stage) -> None:
     stopping = asyncio.create_task(context.stopping.wait())
     ended = asyncio.create_task(_run_app(app))
     try:
-        await asyncio.wait({stopping, ended, app.failure}, return_when=asyncio.FIRST_COMPLETED)
+        events: set[asyncio.Future[Any]] = {stopping, ended, app.failure}
+        await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
             await app.worker.drain(max(1.0, settings.drain_timeout_s - 5.0))
     finally:

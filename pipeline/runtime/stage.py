@@ -78,4 +78,4 @@ class Stage:
     logic: Callable[[int], Logic]
     outputs: tuple[str, ...] = ()
     check_keys: bool = False
-    """Whether the runtime dead-letters records whose key belongs to another partition (code wrong-partition)."""
+    """Whether a record whose key belongs to another partition becomes a dead letter (wrong-partition)."""

@@ -34,7 +34,7 @@ class Suspicion:
             self._until[name] = max(position, self._until.get(name, 0))
 
     def blame(self, name: str, offset: int, code: str, reason: str) -> None:
-        """This record failed alone."""
+        """Note that a record failed alone."""
         self.poison[name, offset] = (code, reason)
         self._until[name] = max(offset + 1, self._until.get(name, 0))
 

@@ -69,11 +69,7 @@ async def _restore(shared: Shared, partition: int, producer: Producer, parked: P
     spans = await shared.log.span([shared.changelog, *inputs], partition)
     first, end = spans[shared.changelog]
     found = None
-    if (
-        parked is not None
-        and shared.clock() - parked.since < _PARKED_FOR_S
-        and first <= parked.position <= end
-    ):
+    if parked is not None and first <= parked.position <= end:
         found = await _catch_up(shared, partition, parked, end)
     logic, marker = found or await _build(shared, partition, first, end)
     where = f"{shared.changelog}[{partition}]"
@@ -94,11 +90,9 @@ async def _build(shared: Shared, partition: int, first: int, end: int) -> tuple[
             " program, or its end was cut off; restore the topic, or empty it to begin anew"
         )
     logic = shared.stage.logic(partition)
-    count = 0
-    for key, value in live.items():
+    for count, (key, value) in enumerate(live.items()):
         logic.restore(key, value or b"")
-        count += 1
-        if count % _YIELD_EVERY == 0:
+        if count % _YIELD_EVERY == _YIELD_EVERY - 1:
             await asyncio.sleep(0)
     logic.restored(marker.clock if marker else None)
     return logic, marker
@@ -106,6 +100,8 @@ async def _build(shared: Shared, partition: int, first: int, end: int) -> tuple[
 
 async def _catch_up(shared: Shared, partition: int, parked: Parked, end: int) -> tuple[Logic, Marker] | None:
     """The parked logic, with what others wrote since; None if it cannot take that in."""
+    if shared.clock() - parked.since > _PARKED_FOR_S:
+        return None
     parked.taken = True
     if end <= parked.position + 1:  # the one more is the commit of the last checkpoint
         return parked.logic, parked.marker
@@ -163,8 +159,8 @@ def _positions(
         first, end = spans[shared.inputs[name]]
         if position > end:
             raise StateUnusable(
-                f"{where} stands at {position} of {topic}, which ends at {end}: records were lost by Kafka, or"
-                " the topics are not of one time; restore both, or use a new prefix"
+                f"{where} stands at {position} of {topic}, which ends at {end}: records were lost by Kafka,"
+                " or the topics are not of one time; restore both, or use a new prefix"
             )
         positions[name] = skip_lost(shared, partition, name, position, first)
     return positions
@@ -196,8 +192,8 @@ async def _first_positions(
         offset, metadata = committed.get(topic, (first, ""))
         if metadata == OFFSET_METADATA and offset > first:
             raise StateUnusable(
-                f"{where} is empty, yet group {shared.group_id} has read {topic}[{partition}] to {offset}: the"
-                " state was deleted; restore the topic, or delete the group's offsets to begin anew"
+                f"{where} is empty, yet group {shared.group_id} has read {topic}[{partition}] to {offset}:"
+                " the state was deleted; restore the topic, or delete the group's offsets to begin anew"
             )
         positions[name] = min(max(offset, first), end)
     return positions

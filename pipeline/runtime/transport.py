@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import aiokafka
 import faust
@@ -65,8 +65,12 @@ class _Fetched(NamedTuple):
     records: Sequence[Any]
 
 
-class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+class BatchConsumerThread(AIOKafkaConsumerThread):
     """aiokafka's consumer in Faust's thread, drained by position."""
+
+    app: Any
+    consumer: Any
+    _consumer: Any
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,10 +79,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         self.last_drain = time.monotonic()
         self._waiter: asyncio.Future[None] | None = None
 
-    def _create_worker_consumer(self, transport: Any) -> Any:
+    def _create_worker_consumer(self, _transport: Any) -> Any:
         options: GroupOptions = self.app.group_options
         self._assignor = self.assignor
-        consumer = aiokafka.AIOKafkaConsumer(
+        return aiokafka.AIOKafkaConsumer(
             **options.client,
             group_id=options.group,
             group_instance_id=options.instance,
@@ -93,7 +97,6 @@ class BatchConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
             rebalance_timeout_ms=int(options.rebalance_timeout_s * 1000),
             request_timeout_ms=int(max(options.session_timeout_s, 20.0) * 1000),
         )
-        return consumer
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -215,8 +218,11 @@ def _end(state: Any) -> int:
     return int(state.highwater) if state.highwater is not None else int(state.position)
 
 
-class BatchConsumer(Consumer):  # type: ignore[misc]
+class BatchConsumer(Consumer):
     """Faust's consumer, in batches."""
+
+    app: Any
+    _thread: BatchConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -271,7 +277,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Batches as they arrive, one message each; records of other topics one by one."""
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait(self.can_resume_flow.wait())
         generation = self.app.consumer_generation_id
         drained = await self._thread.run(self._thread._drain_in_thread(timeout))
         for tp, start, end, seek, last, records in drained:
@@ -285,7 +291,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
                 for record in records:
                     yield tp, self._to_message(tp, record)
 
-    def _batch_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+    def _batch_message(self, tp: TP, batch: Any) -> ConsumerMessage:
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -303,13 +309,13 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         )
 
 
-class BatchTransport(Transport):  # type: ignore[misc]
+class BatchTransport(Transport):
     """Faust's aiokafka transport with a `BatchConsumer`."""
 
     Consumer = BatchConsumer
 
 
-class _BatchSchema(Schema):  # type: ignore[misc]
+class _BatchSchema(Schema):  # type: ignore[type-arg]
     """A batch is delivered as it is."""
 
     def compile(self, app: Any, **_: Any) -> Any:
@@ -321,13 +327,13 @@ class _BatchSchema(Schema):  # type: ignore[misc]
         return decode
 
 
-class _ConsumerOnly(BootStrategy):  # type: ignore[misc]
+class _ConsumerOnly(BootStrategy):
     enable_kafka_producer = False
     enable_web = False
     enable_sensors = False
 
 
-class BatchApp(faust.App):  # type: ignore[misc]
+class BatchApp(faust.App):
     """A Faust app whose `batches` is a stream of `Batch`; its agents are ordinary ones.
 
     It writes no files, opens no port, has no producer, and commits no offset of a batched topic.
@@ -363,47 +369,50 @@ class BatchApp(faust.App):  # type: ignore[misc]
     # -- what processors need of the consumer ----------------------------------------------------------
 
     @property
+    def _batch_consumer(self) -> BatchConsumer:
+        return cast(BatchConsumer, self.consumer)
+
+    @property
+    def _thread(self) -> BatchConsumerThread:
+        return self._batch_consumer._thread
+
+    @property
     def generation(self) -> int:
         """The group's generation that the current assignment belongs to."""
         return int(self.consumer_generation_id)
 
     def open_partition(self, topic: str, partition: int) -> None:
         """Fetch from the partition, from where it was last positioned."""
-        self.consumer.open_partition(TP(topic, partition))
+        self._batch_consumer.open_partition(TP(topic, partition))
 
     def close_partition(self, topic: str, partition: int) -> None:
         """Fetch no more from the partition."""
-        self.consumer.close_partition(TP(topic, partition))
+        self._batch_consumer.close_partition(TP(topic, partition))
 
     async def position(self, topic: str, partition: int, offset: int) -> int | None:
         """Continue at `offset`; how often this was done for the partition, None if it is not assigned."""
-        thread = self.consumer._thread
-        return await thread.run(thread._seek_in_thread(TP(topic, partition), offset))  # type: ignore[no-any-return]
+        return await self._thread.run(self._thread._seek_in_thread(TP(topic, partition), offset))
 
     async def where(self, topic: str, partition: int) -> tuple[int, int, int] | None:
         """Where the consumer stands, how often it was positioned, and the end of the committed log."""
-        thread = self.consumer._thread
-        return await thread.run(thread._where_in_thread(TP(topic, partition)))  # type: ignore[no-any-return]
+        return await self._thread.run(self._thread._where_in_thread(TP(topic, partition)))
 
     async def confirm(self, generation: int) -> str | None:
         """A heartbeat of this generation: None if the coordinator confirms it, else what it says."""
-        thread = self.consumer._thread
-        return await thread.run(thread._heartbeat_in_thread(generation))  # type: ignore[no-any-return]
+        return await self._thread.run(self._thread._heartbeat_in_thread(generation))
 
     async def rejoin(self) -> None:
         """Ask for a new assignment."""
-        thread = self.consumer._thread
-        await thread.run(thread._rejoin_in_thread())
+        await self._thread.run(self._thread._rejoin_in_thread())
 
     async def leave_on_stop(self) -> None:
         """Leave the group when the app stops: this process will not be back, others may have its share."""
-        thread = self.consumer._thread
-        await thread.run(thread._be_dynamic_in_thread())
+        await self._thread.run(self._thread._be_dynamic_in_thread())
 
     def hold(self, partitions: Iterable[int]) -> None:
         """Tell the group, at the next join, what this worker holds."""
-        self.consumer._thread.assignor.hold(self.generation, partitions)
+        self._thread.assignor.hold(self.generation, partitions)
 
     def since_last_fetch(self) -> float:
         """Seconds since the poll last moved."""
-        return float(time.monotonic() - self.consumer._thread.last_drain)
+        return float(time.monotonic() - self._thread.last_drain)

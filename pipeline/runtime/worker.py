@@ -1,4 +1,4 @@
-"""A worker's partitions follow the group: released before it may give them to others, taken when it gave them.
+"""A worker's partitions follow the group: released before others may get them, taken when it gives them.
 
 Everything that a rebalance asks for has a deadline below the group's own. A partition whose processor does
 not work for 30 s makes the worker not ready and join the group anew.
@@ -88,11 +88,7 @@ class Worker:
         """What is missing, in a sentence."""
         if not self._joined:
             return f"the group {self._shared.group_id} has given no partitions yet"
-        waiting = [
-            partition
-            for partition in self._partitions.values()
-            if partition.assigned and not partition.working
-        ]
+        waiting = [found for found in self._partitions.values() if found.assigned and not found.working]
         if waiting:
             numbers = ", ".join(str(partition.number) for partition in waiting[:10])
             more = f" and {len(waiting) - 10} more" if len(waiting) > 10 else ""
@@ -131,8 +127,7 @@ class Worker:
         self._gauge()
 
     def _gauge(self) -> None:
-        partitions = self._partitions.values()
-        self._shared.metrics.partitions.labels("assigned").set(sum(p.assigned for p in partitions))
-        self._shared.metrics.partitions.labels("working").set(
-            sum(p.assigned and p.working for p in partitions)
-        )
+        assigned = [found for found in self._partitions.values() if found.assigned]
+        gauge = self._shared.metrics.partitions
+        gauge.labels("assigned").set(len(assigned))
+        gauge.labels("working").set(sum(found.working for found in assigned))
