@@ -22,13 +22,13 @@ from bridges import accounting
 from bridges.commands import Addresses, Command, InvalidCommand, State, delivery, read_command
 from bridges.couriers import Couriers, clock
 from bridges.deliveries import Entry, Ledger
-from bridges.kafka import Inbox, KafkaUnavailable, Outbox, read_tails
+from bridges.kafka import Inbox, KafkaUnavailable, Outbox, check_partitions, read_tails
 from bridges.link import Link
 from bridges.mqtt import Session
 from bridges.offsets import Mark, Progress
 from bridges.settings import ADDRESSES, DownlinkSettings
 from bridges.topics import Template
-from pipeline.process import Context, Envelope, Process, TopicsDiffer, client_options, group_id, topic_name
+from pipeline.process import Context, Envelope, Process, client_options, group_id, topic_name
 
 COMMANDS = "vehicle.commands"
 DELIVERIES = "vehicle.command-deliveries"
@@ -137,6 +137,7 @@ class Downlink:
                 # What comes in a rebalance is not taken: whoever has the partition next reads it again.
                 for record in records:
                     self._take(record)
+                await self._note_positions()
             accounting.DOWNLINK_IN_FLIGHT.set(self._unfinished)
             if room <= 0:
                 await self._commit()
@@ -145,6 +146,18 @@ class Downlink:
     @property
     def _unfinished(self) -> int:
         return sum(progress.unfinished for progress in self._progress.values())
+
+    async def _note_positions(self) -> None:
+        """A partition is done up to here, the markers of transactions included, when its records are."""
+        generation = self._generation
+        try:
+            async with asyncio.timeout(_POLL_S):  # of a new partition it is asked from Kafka
+                positions = await self._inbox.positions()
+        except (KafkaUnavailable, TimeoutError):
+            return
+        if generation == self._generation and self._accepting:
+            for partition, position in positions.items():
+                self._progress[partition].reached(position)
 
     async def _recall(self) -> None:
         """Read which commands of the new partitions have a delivery already: they are not sent again."""
@@ -280,18 +293,7 @@ class Downlink:
         return self._group_problem or self._reading_problem or self._commit_problem or self._ledger.problem
 
     async def _check_topics(self) -> None:
-        differences = []
-        for name in self._names.values():
-            count = await self._outbox.partitions_of(name)
-            if count != self._settings.partitions:
-                differences.append(
-                    f"{name} has {count} partitions, the settings say {self._settings.partitions}"
-                )
-        if differences:
-            raise TopicsDiffer(
-                "Topics do not fit; set `partitions`, or take a new `prefix` and create its topics:",
-                differences,
-            )
+        await check_partitions(self._outbox, self._names.values(), self._settings.partitions)
 
 
 def _id_of(value: bytes | None) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
+from pipeline.process import TopicsDiffer
+
 BATCH_BYTES = 128 * 1024
 LEAST_BATCH_BYTES = 4 * 1024
 _REQUEST_TIMEOUT_MS = 15_000
@@ -182,6 +184,20 @@ class Outbox:
         self.waiting = 0
 
 
+async def check_partitions(outbox: Outbox, topics: Iterable[str], partitions: int) -> None:
+    """Raises TopicsDiffer where a topic has another number, KafkaUnavailable where there is none."""
+    counts = {topic: await outbox.partitions_of(topic) for topic in topics}
+    differences = [
+        f"{topic} has {count} partitions, the settings say {partitions}"
+        for topic, count in counts.items()
+        if count != partitions
+    ]
+    if differences:
+        raise TopicsDiffer(
+            "Topics do not fit; set `partitions`, or take a new `prefix` and create its topics:", differences
+        )
+
+
 def _look_away(delivery: asyncio.Future[Any]) -> None:
     """Take the exception of a delivery that nobody waits for any more."""
     if not delivery.cancelled():
@@ -251,6 +267,14 @@ class Inbox:
             finally:
                 self._consumer.resume(*(paused & self._consumer.assignment()))
         return []
+
+    async def positions(self) -> dict[int, int]:
+        """Where the next `get` goes on in each partition. Raises KafkaUnavailable."""
+        assert self._consumer is not None, "the inbox is closed"
+        with _translated():
+            return {
+                place.partition: await self._consumer.position(place) for place in self._consumer.assignment()
+            }
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit the offset of the next record of each partition. Raises KafkaUnavailable."""

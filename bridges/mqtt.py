@@ -148,6 +148,7 @@ class Connection:
         self._housekeeping: asyncio.TimerHandle | None = None
         self._paused = False
         self._writing = False
+        self._closing = False
         self._descriptor = -1
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self.receive_maximum = 65535
@@ -222,6 +223,7 @@ class Connection:
 
     async def close(self) -> None:
         """Say goodbye; the session stays at the broker for as long as was agreed."""
+        self._closing = True
         if self._descriptor >= 0:
             self._client.disconnect()
             self._turn()
@@ -371,7 +373,9 @@ class Connection:
             publishing.set_result(reason.value)
 
     def _on_disconnect(self, _: Any, __: Any, flags: Any, reason: Any, ___: Any) -> None:
-        if flags.is_disconnect_packet_from_server:
+        if self._closing:
+            self._end("closed")
+        elif flags.is_disconnect_packet_from_server:
             self._end(f"the broker closed the connection: {reason}")
         else:
             self._end(f"the connection was lost: {reason}")

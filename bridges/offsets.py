@@ -23,6 +23,8 @@ class Progress:
 
     def __init__(self) -> None:
         self._marks: deque[Mark] = deque()
+        self._reached: int | None = None
+        self._committed: int | None = None
 
     def __len__(self) -> int:
         """Records that were read and are not committed."""
@@ -36,19 +38,25 @@ class Progress:
     def begin(self, offset: int) -> Mark:
         """A record was read."""
         mark = Mark(offset)
+        self._reached = offset + 1
         self._marks.append(mark)
         return mark
 
+    def reached(self, position: int) -> None:
+        """All records before this position have begun; it may lie behind the marker of a transaction."""
+        self._reached = position
+
     def to_commit(self) -> int | None:
-        """The offset behind the last record before which all are done; None if nothing has changed."""
-        position = None
+        """The offset of the first record that is not done; None if it is committed already."""
+        position = self._reached
         for mark in self._marks:
             if not mark.done:
+                position = mark.offset
                 break
-            position = mark.offset + 1
-        return position
+        return None if position == self._committed else position
 
     def committed(self, offset: int) -> None:
         """That offset is committed."""
+        self._committed = offset
         while self._marks and self._marks[0].offset < offset:
             self._marks.popleft()

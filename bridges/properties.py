@@ -9,7 +9,6 @@ Source: MQTT Version 5.0, OASIS Standard, sections 1.5 (data types), 2.2.2 (prop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 PAYLOAD_FORMAT = 0x01
@@ -133,11 +132,6 @@ def encode_properties(properties: MessageProperties) -> bytes:
         parts.append(USER_PROPERTY)
         parts += _block(name.encode()) + _block(text)
     return encode_length(len(parts)) + bytes(parts)
-
-
-def user_properties(pairs: Iterable[tuple[str, object]]) -> tuple[tuple[str, bytes], ...]:
-    """User properties of the pairs that have a value."""
-    return tuple((name, str(value).encode()) for name, value in pairs if value is not None)
 
 
 def encode_length(value: int) -> bytes:

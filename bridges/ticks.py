@@ -27,23 +27,24 @@ class Ticks:
         """The broker may not send more: it may hold messages that are older than the next tick."""
         self._full_at = now
 
-    def due(self, now: float, *, connected_at: float | None, oldest_at: float | None) -> bool:
-        """Whether to send one now. `oldest_at` is when the oldest message not yet in Kafka was received."""
+    def due(self, now: float, *, connected_at: float | None, waiting_since: float | None) -> bool:
+        """Whether to send one now. `waiting_since` is when what waits for Kafka began to."""
         if now < self._next_at:
             return False
-        self.withheld = self._objection(now, connected_at, oldest_at)
+        self.withheld = self._objection(now, connected_at, waiting_since)
         if self.withheld is not None:
             return False
-        self._next_at = max(self._next_at + PERIOD_S, now + PERIOD_S / 2)
+        late_s = now - self._next_at
+        self._next_at = now + PERIOD_S - (late_s if late_s < PERIOD_S else 0.0)
         return True
 
-    def _objection(self, now: float, connected_at: float | None, oldest_at: float | None) -> str | None:
+    def _objection(self, now: float, connected_at: float | None, waiting_since: float | None) -> str | None:
         if connected_at is None:
             return "not connected"
         if now - connected_at < SETTLED_S:
             return "just connected"
         if now - self._full_at < SETTLED_S:
             return "backlog at the broker"
-        if oldest_at is not None and now - oldest_at > PATIENCE_S:
+        if waiting_since is not None and now - waiting_since > PATIENCE_S:
             return "waiting for Kafka"
         return None

@@ -1,35 +1,28 @@
 """MQTT to Kafka: a message is acknowledged when Kafka has its record, and not before.
 
-    await outbox.send()                   # a crash here: the broker sends the messages again
-    connection.acknowledge(packet_ids)    # and never forgets one that Kafka has not
-
-Messages are taken in the order of arrival and sent in rounds, so a vehicle's order is the broker's. The
-broker may send `receiveMaximum` messages ahead; while Kafka is slow or away it keeps the rest. Where the
+The broker may send `receiveMaximum` messages ahead; while Kafka is slow or away it keeps the rest. Where the
 producer gives up on a round, the connection is closed without acknowledging it and all of it comes again.
+The session outlives the process: what was sent to it and not acknowledged is the next start's first message.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter
-from dataclasses import dataclass, field
 
 from bridges import accounting
-from bridges.kafka import BatchTooLarge, KafkaUnavailable, Outbox, SendFailed
+from bridges.kafka import BatchTooLarge, KafkaUnavailable, Outbox, SendFailed, check_partitions
 from bridges.link import Link
-from bridges.mqtt import Connection, Message, Session
+from bridges.mqtt import Session
 from bridges.records import RecordMaker
+from bridges.rounds import Rounds
 from bridges.settings import ADDRESSES, UplinkSettings
-from bridges.ticks import PERIOD_S, Ticks
+from bridges.ticks import PERIOD_S
 from bridges.topics import Routes, Template
 from pipeline.process import (
     ConfigurationError,
     Context,
     Process,
-    TopicsDiffer,
     client_options,
-    format_time,
     topic_name,
 )
 
@@ -38,139 +31,10 @@ RESPONSES = "vehicle.command-responses"
 OUTPUTS = (RAW, RESPONSES, "vehicle.dead-letter")
 _TICK_CHECKS_A_PERIOD = 10
 _DRAIN_SHARE = 0.8
-
-
-@dataclass(slots=True)
-class _Round:
-    """What has been received and is acknowledged together."""
-
-    unacknowledged: dict[Connection, list[int]] = field(default_factory=dict)
-    produced: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    messages: int = 0
-    size: int = 0
-    began_at: float | None = None
+_SLOW_S = 5.0
 
 
 class Uplink:
-    """The way of messages from one connection to one outbox."""
-
-    def __init__(self, maker: RecordMaker, outbox: Outbox, settings: UplinkSettings) -> None:
-        self._maker = maker
-        self._outbox = outbox
-        self._partitions = settings.partitions
-        self._names = {name: topic_name(settings.prefix, name) for name in OUTPUTS}
-        self._limits = settings.uplink
-        self._gathering = _Round()
-        self._sending: _Round | None = None
-        self._wake = asyncio.Event()
-        self._finishing = False
-        self._paused: Connection | None = None
-        self.ticks = Ticks()
-
-    @property
-    def in_flight(self) -> int:
-        """Messages that were received and are not acknowledged."""
-        return self._gathering.messages + (self._sending.messages if self._sending else 0)
-
-    @property
-    def in_flight_bytes(self) -> int:
-        """Their payloads' bytes."""
-        return self._gathering.size + (self._sending.size if self._sending else 0)
-
-    @property
-    def oldest_at(self) -> float | None:
-        """When (loop time) the oldest message not yet in Kafka was received."""
-        return self._sending.began_at if self._sending else self._gathering.began_at
-
-    def receive(self, connection: Connection, messages: list[Message]) -> None:
-        """Take messages, in the order in which they came."""
-        gathering = self._gathering
-        if gathering.began_at is None:
-            gathering.began_at = asyncio.get_running_loop().time()
-        make, add, names = self._maker.make, self._outbox.add, self._names
-        packet_ids = gathering.unacknowledged.setdefault(connection, [])
-        size = duplicates = 0
-        for message in messages:
-            record = make(message)
-            topic, partition, timestamp, key, value, headers, code = record
-            add(names[topic], partition, timestamp=timestamp, key=key, value=value, headers=headers)
-            if message.qos:
-                packet_ids.append(message.packet_id)
-                duplicates += message.duplicate
-            size += len(value) + len(message.properties)
-            if code is None:
-                gathering.produced[topic] += 1
-            else:
-                gathering.dead_letters[code] += 1
-        gathering.messages += len(messages)
-        gathering.size += size
-        accounting.UPLINK_RECEIVED.inc(len(messages))
-        accounting.UPLINK_REDELIVERED.inc(duplicates)
-        in_flight = self.in_flight
-        accounting.UPLINK_IN_FLIGHT.set(in_flight)
-        if in_flight >= self._limits.receive_maximum:
-            self.ticks.window_full(asyncio.get_running_loop().time())
-        # The window bounds neither the size of messages nor the number of those with QoS 0.
-        if (
-            in_flight > 2 * self._limits.receive_maximum
-            or self.in_flight_bytes > self._limits.max_in_flight_bytes
-        ):
-            connection.pause()
-            self._paused = connection
-        self._wake.set()
-
-    async def forward(self) -> None:
-        """Send round after round, until `finish` was called and nothing is left. Raises SendFailed."""
-        while not self._finishing or self._outbox.waiting:
-            while self._outbox.waiting:
-                await self._round()
-            if not self._finishing:
-                await self._wake.wait()
-                self._wake.clear()
-
-    def finish(self) -> None:
-        """Let `forward` return when all that was received is in Kafka and acknowledged."""
-        self._finishing = True
-        self._wake.set()
-
-    async def _round(self) -> None:
-        loop = asyncio.get_running_loop()
-        sending, self._gathering = self._gathering, _Round()
-        self._sending = sending
-        began = loop.time()
-        await self._outbox.send()
-        for connection, packet_ids in sending.unacknowledged.items():
-            connection.acknowledge(packet_ids)
-        self._sending = None
-        accounting.UPLINK_ROUND_SECONDS.observe(loop.time() - began)
-        for topic, count in sending.produced.items():
-            accounting.UPLINK_PRODUCED.labels(topic).inc(count)
-        for code, count in sending.dead_letters.items():
-            accounting.UPLINK_DEAD_LETTERS.labels(code).inc(count)
-        accounting.UPLINK_IN_FLIGHT.set(self.in_flight)
-        if self._paused is not None:
-            paused, self._paused = self._paused, None
-            paused.resume()
-
-    def forget(self) -> None:
-        """Give up what is in flight: it was not acknowledged, so the broker sends it again."""
-        accounting.UPLINK_ABANDONED.inc(self.in_flight)
-        self._gathering, self._sending, self._paused = _Round(), None, None
-        accounting.UPLINK_IN_FLIGHT.set(0)
-
-    def tick(self) -> None:
-        """Add a tick to every partition of vehicle.raw, behind everything that was received before it."""
-        received_at = time.time_ns() // 1_000_000
-        value = b'{"receivedAt":"%s"}' % format_time(received_at).encode()
-        topic = self._names[RAW]
-        for partition in range(self._partitions):
-            self._outbox.add(topic, partition, timestamp=received_at, key=None, value=value)
-        accounting.UPLINK_TICKS.inc()
-        self._wake.set()
-
-
-class _Running:
     """One uplink process: who starts after whom, and what happens when Kafka gives up."""
 
     def __init__(self, context: Context[UplinkSettings]) -> None:
@@ -181,7 +45,8 @@ class _Running:
         routes = routes_of(settings)
         share = f"{settings.prefix}telltale"
         self._maker = RecordMaker(routes, settings.partitions, settings.uplink.max_record_bytes)
-        self._uplink = Uplink(self._maker, self._outbox, settings)
+        self._names = {name: topic_name(settings.prefix, name) for name in OUTPUTS}
+        self._rounds = Rounds(self._maker, self._outbox, self._names, settings.uplink)
         self._link = Link(
             settings.mqtt.broker(f"{settings.prefix}telltale-uplink-{settings.client_id}"),
             Session(
@@ -190,7 +55,7 @@ class _Running:
                 clean_start=False,
             ),
             filters=routes.filters(share),
-            on_messages=self._uplink.receive,
+            on_messages=self._rounds.receive,
             on_change=_count_connection,
         )
         self._kafka_problem: str | None = None
@@ -219,7 +84,7 @@ class _Running:
                 if not task.cancelled():
                     task.result()
         finally:
-            self._uplink.forget()
+            self._rounds.forget()
             await self._outbox.abandon()
 
     async def _drain(self, ticks: asyncio.Task[None], work: asyncio.Task[None]) -> None:
@@ -228,9 +93,9 @@ class _Running:
         ticks.cancel()
         if self._link.connection is not None:
             self._link.connection.pause()
-        self._uplink.finish()
+        self._rounds.finish()
         await asyncio.wait({work}, timeout=self._settings.drain_timeout_s * _DRAIN_SHARE)
-        left = self._uplink.in_flight
+        left = self._rounds.in_flight
         if left:
             self._context.log.warning(
                 "Ending with messages that Kafka has not taken; the MQTT broker keeps them", messages=left
@@ -242,16 +107,18 @@ class _Running:
         while True:
             self._link.release()
             try:
-                await self._uplink.forward()
+                await self._rounds.forward()
             except SendFailed as failure:
                 reason = f"Kafka gave up on a round: {failure}"
                 self._learn(failure)
             else:
                 return
+            if self._context.stopping.is_set():
+                return
             self._kafka_problem = reason
             self._context.log.error(f"{reason}; its messages are read from the MQTT broker again")
             await self._link.hold(reason)
-            self._uplink.forget()
+            self._rounds.forget()
             await self._outbox.abandon()
             await self._reopen()
             self._kafka_problem = None
@@ -283,40 +150,27 @@ class _Running:
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        ticks = self._uplink.ticks
+        ticks = self._rounds.ticks
         while True:
             await asyncio.sleep(PERIOD_S / _TICK_CHECKS_A_PERIOD)
             due = ticks.due(
-                loop.time(), connected_at=self._link.connected_at, oldest_at=self._uplink.oldest_at
+                loop.time(), connected_at=self._link.connected_at, waiting_since=self._rounds.waiting_since
             )
             if due and self._outbox.is_open:
-                self._uplink.tick()
+                self._rounds.tick(self._names[RAW], self._settings.partitions)
             elif ticks.withheld is not None:
                 accounting.UPLINK_TICKS_WITHHELD.labels(ticks.withheld).inc()
 
     async def _check_topics(self) -> None:
-        differences = []
-        for logical in OUTPUTS:
-            name = topic_name(self._settings.prefix, logical)
-            count = await self._outbox.partitions_of(name)
-            if count != self._settings.partitions:
-                differences.append(
-                    f"{name} has {count} partitions, the settings say {self._settings.partitions}"
-                )
-        if differences:
-            raise TopicsDiffer(
-                "Topics do not fit; set `partitions`, or take a new `prefix` and create its topics:",
-                differences,
-            )
+        await check_partitions(self._outbox, self._names.values(), self._settings.partitions)
 
     def _ask_kafka(self) -> str | None:
         if self._kafka_problem is not None:
             return self._kafka_problem
-        oldest_at = self._uplink.oldest_at
-        if oldest_at is not None:
-            waited = asyncio.get_running_loop().time() - oldest_at
-            if waited > 5.0:
-                return f"a message waits for Kafka since {waited:.0f} s"
+        since = self._rounds.waiting_since
+        waited_s = 0.0 if since is None else asyncio.get_running_loop().time() - since
+        if waited_s > _SLOW_S:
+            return f"Kafka has not answered for {waited_s:.0f} s"
         return None
 
 
@@ -343,7 +197,7 @@ def _count_connection(connected: bool) -> None:
 
 
 async def _main(context: Context[UplinkSettings]) -> None:
-    await _Running(context).main()
+    await Uplink(context).main()
 
 
 process = Process("uplink", UplinkSettings, _main, "MQTT to Kafka: nothing lost, each vehicle in order")
