@@ -20,9 +20,10 @@ from rules.engine.vehicle import VehicleState
 class Engine:
     """A rule set, ready to run. It holds no state of vehicles: that is the caller's."""
 
-    def __init__(self, rules: RuleSet, *, quiet_after_ms: int = 10_000) -> None:
+    def __init__(self, rules: RuleSet, *, quiet_after_ms: int = 10_000, familiar_after: int = 4) -> None:
+        """`familiar_after` is how often a shape of message is met before code is generated for it."""
         self.rules = rules
-        self._programs = Programs(rules)
+        self._programs = Programs(rules, familiar_after)
         self._doubts = self._programs.doubts
         self._observer = Observer(rules.revision, self._programs)
         self._quiet_after = quiet_after_ms
@@ -37,7 +38,7 @@ class Engine:
         """Apply one message. Timers that were due before it fire first; a late one moves no alert."""
         ts = event.ts
         if ts < vehicle.time:
-            self._late(vehicle, event)
+            self._late(vehicle, event, live_clock, out)
             return
         if ts > vehicle.due:
             self._observer.sweep(vehicle, ts, Cause(event.received_at, ts), out)
@@ -83,7 +84,7 @@ class Engine:
         self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]
     ) -> None:
         """Fire the timers that the vehicle's clock has passed in silence."""
-        clock = vehicle.time + max(0, live_clock - vehicle.live - self._quiet_after)
+        clock = self._clock(vehicle, live_clock)
         if clock > vehicle.due:
             self._observer.sweep(vehicle, clock, Cause(received_clock, None), out)
 
@@ -136,16 +137,29 @@ class Engine:
         state.restore(vehicle, parts)
         return vehicle
 
+    def _clock(self, vehicle: VehicleState, live_clock: int) -> int:
+        """The vehicle's clock: its event time, and the silence since beyond what is usual."""
+        return vehicle.time + max(0, live_clock - vehicle.live - self._quiet_after)
+
     def _contradict(self, vehicle: VehicleState, ts: int) -> None:
         """The vehicle speaks after timers have fired by silence: time is what it says."""
         vehicle.memory.revive(ts)
         vehicle.swept = NEVER
         vehicle.due = min(self._observer.next_due(vehicle, ts), vehicle.due)
 
-    def _late(self, vehicle: VehicleState, event: Event) -> None:
-        """Old news: a signal's own newer sample is taken, no alert is moved."""
+    def _late(self, vehicle: VehicleState, event: Event, live_clock: int, out: list[Outcome]) -> None:
+        """Old news: a signal's own newer sample is taken, no alert is moved.
+
+        Nor does a timer come to life at an instant that the vehicle's clock has passed.
+        """
         memory = vehicle.memory
         layout = memory.layout
+        clock = self._clock(vehicle, live_clock)
+        if clock > vehicle.due:
+            self._observer.sweep(vehicle, clock, Cause(event.received_at, None), out)
+        if clock > vehicle.time:
+            vehicle.swept = max(vehicle.swept, clock)
+            vehicle.values_changed = True
         frontier = max(vehicle.time, vehicle.swept)
         ts = event.ts
         for name, value in event.signals.items():

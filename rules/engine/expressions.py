@@ -26,12 +26,13 @@ def places_of(reads: Sequence[Read], layout: Layout) -> tuple[Place, ...]:
 class Expression:
     """A compiled expression, tied to the layout of a memory."""
 
-    __slots__ = ("_evaluate", "_fast", "compiled", "places", "slots")
+    __slots__ = ("_evaluate", "_fast", "ages", "compiled", "places", "slots")
 
     def __init__(self, compiled: Compiled, layout: Layout) -> None:
         self.compiled = compiled
         self.places = places_of(compiled.reads, layout)
         self.slots = frozenset(slot for _, slot in self.places if slot >= 0)
+        self.ages = frozenset((layout.slots[signal], limit) for signal, limit in compiled.age_limits)
         self._evaluate = compiled.evaluate
         self._fast: Callable[..., object] = fast_function(compiled)
 

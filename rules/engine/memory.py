@@ -83,7 +83,7 @@ def templates_in(payload: Any) -> list[Template]:
 class Memory:
     """The samples of one vehicle, by slot. UNKNOWN and NEVER where nothing was said."""
 
-    layout: Layout = field(repr=False)
+    layout: Layout = field(repr=False, compare=False)
     values: list[object]
     times: list[int]
     previous: list[object]
@@ -141,18 +141,18 @@ class Memory:
                     soonest = time + age
         return soonest
 
-    def due_at(self, at: int) -> list[int]:
-        """The signals that turn stale or reach an age at exactly this instant; the former have wilted."""
-        due = []
+    def due_at(self, at: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """The slots that turn stale at this instant (and now are), and (slot, age) where ages are reached."""
+        wilted, reached = [], []
         for slot, time in enumerate(self.times):
             if time == NEVER:
                 continue
             if time + self.layout.stale_after[slot] == at and slot not in self.stale:
                 self.wilt(slot)
-                due.append(slot)
-            elif at - time in self.layout.ages[slot]:
-                due.append(slot)
-        return due
+                wilted.append(slot)
+            if at - time in self.layout.ages[slot]:
+                reached.append((slot, at - time))
+        return wilted, reached
 
 
 @dataclass(slots=True)

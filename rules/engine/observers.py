@@ -104,14 +104,15 @@ class Observer:
         look = Look(vehicle.memory, vehicle.vehicle_id, at)
         for index in bits(self.due_at(vehicle, at)):
             self._timer(vehicle, index, look, cause, out)
-        slots = vehicle.memory.due_at(at)
-        if not slots:
-            return
+        wilted, reached = vehicle.memory.due_at(at)
         look.is_past = True
         readers = beside = 0
-        for slot in slots:
+        for slot in wilted:
             readers |= vehicle.program.readers[slot]
             beside |= vehicle.program.readers_beside[slot]
+        for limit in reached:
+            readers |= vehicle.program.age_readers.get(limit, 0)
+            beside |= vehicle.program.age_readers_beside.get(limit, 0)
         for index in bits(readers | beside):
             alert = vehicle.alerts.get(index)
             if readers >> index & 1 or (alert is not None and alert.phase is Phase.FIRING):

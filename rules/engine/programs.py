@@ -15,7 +15,6 @@ from rules.engine.memory import Layout, Look, Memory, layout_of
 from rules.engine.ruleset import CommandAction, PublishAction, Rule, RuleSet
 from rules.engine.shapes import Doubts, Shape, shape_run, soonest_of
 
-_SEEN_BEFORE_COMPILING = 4
 _MOST_CONDITIONS = 50_000
 _MOST_SHAPES = 10_000
 
@@ -25,6 +24,7 @@ class RunningRule:
 
     __slots__ = (
         "actions",
+        "ages_beside",
         "annotations",
         "clear_when",
         "count",
@@ -51,8 +51,10 @@ class RunningRule:
         self.labels = _texts(rule.labels, layout)
         self.annotations = _texts(rule.annotations, layout)
         self.actions = tuple(_action(action, layout) for action in rule.actions)
-        beside = [self.clear_when, self.value, *(condition for _, condition in self.ladder)]
-        self.slots_beside = frozenset(slot for part in beside if part is not None for slot in part.slots)
+        everything = [self.clear_when, self.value, *(condition for _, condition in self.ladder)]
+        beside = [part for part in everything if part is not None]
+        self.slots_beside = frozenset(slot for part in beside for slot in part.slots)
+        self.ages_beside = frozenset(limit for part in beside for limit in part.ages)
 
     def wants_attention(self, alert: Alert) -> bool:
         """Whether a message can move the alert without changing the truth of its condition."""
@@ -79,7 +81,9 @@ class RunningRule:
 class Program:
     """The rules that apply to some vehicles, with the code for the shapes of their messages."""
 
-    def __init__(self, rules: Sequence[RunningRule], layout: Layout, enabled: int, doubts: Doubts) -> None:
+    def __init__(
+        self, rules: Sequence[RunningRule], layout: Layout, enabled: int, doubts: Doubts, patience: int
+    ) -> None:
         self.rules = rules
         self.layout = layout
         self.enabled = enabled
@@ -87,15 +91,23 @@ class Program:
         self._doubts = doubts
         self._sightings: dict[tuple[str, ...], int] = {}
         self._conditions = 0
-        self._patience = _SEEN_BEFORE_COMPILING
+        self._patience = patience
         self.readers = [0] * len(layout.names)
         self.readers_beside = [0] * len(layout.names)
+        self.age_readers: dict[tuple[int, int], int] = {}
+        self.age_readers_beside: dict[tuple[int, int], int] = {}
         for rule in rules:
-            if enabled >> rule.index & 1:
-                for slot in rule.when.slots:
-                    self.readers[slot] |= 1 << rule.index
-                for slot in rule.slots_beside:
-                    self.readers_beside[slot] |= 1 << rule.index
+            bit = 1 << rule.index
+            if not enabled & bit:
+                continue
+            for slot in rule.when.slots:
+                self.readers[slot] |= bit
+            for slot in rule.slots_beside:
+                self.readers_beside[slot] |= bit
+            for limit in rule.when.ages:
+                self.age_readers[limit] = self.age_readers.get(limit, 0) | bit
+            for limit in rule.ages_beside:
+                self.age_readers_beside[limit] = self.age_readers_beside.get(limit, 0) | bit
 
     def shape_of(self, names: tuple[str, ...]) -> Shape:
         """The shape of a message that `shapes` does not hold: compiled if it is met often enough."""
@@ -135,7 +147,8 @@ class Program:
 class Programs:
     """All programs of an engine, one for each set of rules that applies to some vehicle."""
 
-    def __init__(self, rules: RuleSet) -> None:
+    def __init__(self, rules: RuleSet, familiar_after: int) -> None:
+        self._familiar_after = familiar_after
         ordered = sorted(rules.rules, key=lambda rule: rule.name)
         self.layout = layout_of(rules)
         self.rules = tuple(RunningRule(index, rule, self.layout) for index, rule in enumerate(ordered))
@@ -163,7 +176,8 @@ class Programs:
                     continue
         program = self._programs.get(enabled)
         if program is None:
-            program = self._programs[enabled] = Program(self.rules, self.layout, enabled, self.doubts)
+            program = Program(self.rules, self.layout, enabled, self.doubts, self._familiar_after)
+            self._programs[enabled] = program
         return program
 
 

@@ -29,7 +29,7 @@ class VehicleState:
     """Timers before this instant have fired by silence. NEVER while the vehicle speaks."""
     due: int = FOREVER
     """No timer is due before this instant."""
-    rests_until: int = FOREVER
+    rests_until: int = field(default=FOREVER, compare=False)
     """No resting alert is to be forgotten before data has passed this instant."""
     position: Position | None = None
     positioned_at: int = NEVER
