@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from pipeline.process.failures import ConfigurationError
 from pipeline.process.keys import PREFIX, Key, camel, keys_of
 from pipeline.process.settings import ProcessSettings
 from pipeline.process.settings_file import Entry, Scalar, Tree, read_settings_file
+
+_JSON = re.compile(r'\s*(\[|\{\s*["}])')  # `{vehicle_id}/telemetry,…` is a list of texts
 
 CONFIG = f"{PREFIX}CONFIG"
 S = TypeVar("S", bound=ProcessSettings)
@@ -135,7 +138,7 @@ def _from_secret_file(key: Key, path: Path, source: str, problems: list[str]) ->
 
 
 def _parse_many(key: Key, text: str, variable: str, problems: list[str]) -> object:
-    if text.lstrip()[:1] in ("[", "{"):
+    if _JSON.match(text):
         try:
             return json.loads(text)
         except ValueError as error:
