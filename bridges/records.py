@@ -83,7 +83,7 @@ class RecordMaker:
             ("code", code.encode()),
             ("reason", reason.encode("utf-8", "replace")),
             ("stage", b"uplink"),
-            ("source-topic", topic),
+            ("source-topic", topic.decode(errors="replace").encode()),
             ("original-mqtt-topic", topic),
             ("original-received-at", self._instant_text),
         ]

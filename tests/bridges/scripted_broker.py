@@ -75,6 +75,8 @@ class ScriptedBroker:
         body = await reader.readexactly(read_length(length, 0)[0])
         match first >> 4:
             case 1:
+                if self.connect_reason == SILENCE:
+                    return True
                 properties = encode_length(len(self.connack_properties)) + self.connack_properties
                 answer = bytes([0, self.connect_reason]) + properties
                 writer.write(bytes([0x20]) + encode_length(len(answer)) + answer)

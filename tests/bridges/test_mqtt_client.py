@@ -78,15 +78,10 @@ def test_nobody_there_is_an_os_error() -> None:
 
 def test_a_broker_that_does_not_answer_ends_the_patience() -> None:
     async def test() -> None:
-        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read()
-            writer.close()
-
-        server = await asyncio.start_server(mute, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        with pytest.raises(TimeoutError, match=r"no answer within 0\.2 s"):
-            await Connection.open(Broker("127.0.0.1", port, "client", connect_timeout_s=0.2), Session())
-        server.close()
+        async with scripted_broker(connect_reason=SILENCE) as broker:
+            impatient = Broker("127.0.0.1", broker.port, "client", connect_timeout_s=0.2)
+            with pytest.raises(TimeoutError, match=r"no answer within 0\.2 s"):
+                await Connection.open(impatient, Session())
 
     run(test)
 
