@@ -6,6 +6,7 @@ RuntimeFailure             the partition drops its memory and its producer, and 
 ├── OutcomeUnknown         Kafka failed or was too slow between begin and commit
 ├── LogicFailed            the stage's code raised, counted; the third time the record at fault is looked for
 │   └── TooLarge           an output or a piece of state that Kafka would not take: looked for at once
+    ├── TopicMissing           an output is for a topic that Kafka does not have
 └── RestoreStuck           the changelog cannot be read to its end
 StateUnusable              (exit code 4) the changelog and the inputs contradict each other: a person decides
 """
@@ -44,6 +45,10 @@ class TooLarge(LogicFailed):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="output-too-large")
+
+
+class TopicMissing(RuntimeFailure):
+    """The outputs wait until the topic is there: nothing is dropped for want of it."""
 
 
 class RestoreStuck(RuntimeFailure):

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import deque
 
 import structlog
-from aiokafka import TopicPartition
 
 from pipeline.runtime.batches import Batch, Verdict, judge
-from pipeline.runtime.dead_letters import TOPIC as DEAD_LETTERS
+from pipeline.runtime.checkpoint import commit_session
 from pipeline.runtime.failures import LogicFailed, NotOurs, RuntimeFailure, StateUnusable, TooLarge
-from pipeline.runtime.pacing import Pending, due_at
+from pipeline.runtime.pacing import due_at
 from pipeline.runtime.session import Parked, Session
 from pipeline.runtime.shared import Shared
 from pipeline.runtime.suspicion import Suspicion
-from pipeline.runtime.takeover import skip_lost, stand, take_over
-from pipeline.runtime.transactions import Packed
+from pipeline.runtime.takeover import beyond_end, skip_lost, stand, take_over
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +32,6 @@ _INBOX_LOW = 2_000
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _SLICE_S = 0.02
-_YIELD_EVERY = 1_000
 
 
 class Partition:
@@ -97,10 +94,6 @@ class Partition:
             await asyncio.wait([task], timeout=1.0)
         self._task = None
         self.without_session_since = None
-
-    def forget(self) -> None:
-        """Another worker has it: the parked state is not kept for ever."""
-        self._parked = None
 
     # -- records in --------------------------------------------------------------------------------------
 
@@ -232,6 +225,7 @@ class Partition:
         match judge(session.positions[name], session.seeks[name], batch):
             case Verdict.ACCEPT:
                 await self._apply(session, name, batch)
+                await asyncio.sleep(0)
             case Verdict.GAP:
                 await self._go_back(session, name)
             case Verdict.STALE:
@@ -240,8 +234,10 @@ class Partition:
     async def _go_back(self, session: Session, name: str) -> None:
         """The consumer is elsewhere: Faust skipped, or the log begins behind where the processor stands."""
         topic = self._shared.inputs[name]
-        spans = await self._shared.log.span([topic], self.number)
-        position = skip_lost(self._shared, self.number, name, session.positions[name], spans[topic][0])
+        first, end = (await self._shared.log.span([topic], self.number))[topic]
+        if session.positions[name] > end:
+            raise beyond_end(f"{topic}[{self.number}]", session.positions[name], end)
+        position = skip_lost(self._shared, self.number, name, session.positions[name], first)
         await stand(session, name, position)
 
     async def _apply(self, session: Session, name: str, batch: Batch) -> None:
@@ -289,66 +285,14 @@ class Partition:
         elif took < _SLICE_S / 4 and records >= self._slice:
             self._slice = min(4_096, self._slice * 2)
 
-    # -- committing --------------------------------------------------------------------------------------
-
     async def _checkpoint(self, session: Session) -> None:
         """Commit what is owed, as one transaction."""
-        shared = self._shared
-        delay = shared.budget.delay(shared.clock())
+        delay = self._shared.budget.delay(self._shared.clock())
         if delay > 0 and not self._releasing:
             await asyncio.sleep(delay)
-        began = shared.clock()
-        session.gather()
-        packed = Packed(shared.limit)
-        written: Counter[str] = Counter()
-        dead: Counter[str] = Counter()
-        targets: dict[str, tuple[str, int]] = {}
-        for index, output in enumerate(session.out):
-            if output.partition is None and output.topic in shared.partitions:
-                target = targets.get(output.topic)
-                if target is None or output.key is None or shared.partitions[output.topic] != shared.count:
-                    target = targets[output.topic] = await session.target(output)
-            else:
-                target = await session.target(output)
-            packed.add(target, output.key, output.value, output.headers, output.timestamp)
-            written[output.topic] += 1
-            if output.topic == DEAD_LETTERS:
-                dead[_code(output.headers)] += 1
-            if index % _YIELD_EVERY == _YIELD_EVERY - 1:
-                await asyncio.sleep(0)
-        changes, session.changes = session.changes, {}
-        session.add_changes(packed, changes)
-        session.add_marker(packed)
-        session.out.clear()
-        changelog = TopicPartition(shared.changelog, self.number)
-        try:
-            end = await session.producer.commit(packed, session.offsets(), shared.group_id, changelog)
-        except BaseException:
-            shared.metrics.transactions.labels("failed").inc()
-            raise
-        session.changelog_position = end
-        session.pending = Pending()
-        self._last_commit = shared.clock()
+        await commit_session(session)
+        self._last_commit = self._shared.clock()
         self._suspicion.passed(session.positions)
-        self._count(session, written, dead, len(changes), self._last_commit - began)
-
-    def _count(
-        self, session: Session, written: Counter[str], dead: Counter[str], changes: int, took: float
-    ) -> None:
-        metrics = self._shared.metrics
-        metrics.transactions.labels("committed").inc()
-        metrics.checkpoint.observe(took)
-        metrics.batches.inc(session.batches)
-        metrics.processing.inc(session.busy_s)
-        metrics.state_records.inc(changes)
-        for name, count in session.processed.items():
-            metrics.records.labels(name).inc(count)
-        for name, count in written.items():
-            metrics.outputs.labels(name).inc(count)
-        for code, count in dead.items():
-            metrics.dead_letters.labels(code).inc(count)
-        session.batches, session.busy_s = 0, 0.0
-        session.processed.clear()
 
     # -- the watch ---------------------------------------------------------------------------------------
 
@@ -371,25 +315,8 @@ class Partition:
         if stands and not self._inbox and now == self._seen and not self._releasing:
             for name in stands:
                 # Nothing was delivered for a whole second, yet the consumer is elsewhere.
-                self._inbox.append(
-                    Batch(
-                        self._shared.inputs[name],
-                        self.number,
-                        -1,
-                        -1,
-                        session.seeks[name],
-                        self._generation,
-                        0,
-                        (),
-                    )
-                )
+                topic, seek = self._shared.inputs[name], session.seeks[name]
+                self._inbox.append(Batch(topic, self.number, -1, -1, seek, self._generation, 0, ()))
             self._news.set()
         self._seen = now
         return lag
-
-
-def _code(headers: object) -> str:
-    for name, content in headers:  # type: ignore[attr-defined]
-        if name == "code":
-            return str(content.decode())
-    return "none"

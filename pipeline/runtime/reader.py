@@ -18,6 +18,8 @@ from aiokafka.errors import KafkaError
 from pipeline.runtime.failures import OutcomeUnknown, RestoreStuck
 
 _STUCK_AFTER_S = 15.0
+_AT_ONCE = 6
+"""Restores that read at the same time."""
 
 
 class Reader:
@@ -28,6 +30,7 @@ class Reader:
         self._group = group
         self._lookup: AIOKafkaConsumer | None = None
         self._lock = asyncio.Lock()
+        self._few = asyncio.Semaphore(_AT_ONCE)
 
     async def close(self) -> None:
         """Close its connections."""
@@ -61,13 +64,14 @@ class Reader:
     async def committed(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, str]]:
         """The group's offset and its metadata, for topics that have one."""
         admin = AIOKafkaAdminClient(**self._client)
-        try:
-            await admin.start()
-            offsets = await admin.list_consumer_group_offsets(self._group)
-        except (KafkaError, OSError) as error:
-            raise OutcomeUnknown(f"the offsets of group {self._group} cannot be read: {error}") from error
-        finally:
-            await admin.close()
+        async with self._few:
+            try:
+                await admin.start()
+                offsets = await admin.list_consumer_group_offsets(self._group)
+            except (KafkaError, OSError) as error:
+                raise OutcomeUnknown(f"the offsets of {self._group} cannot be read: {error}") from error
+            finally:
+                await admin.close()
         return {
             tp.topic: (found.offset, found.metadata)
             for tp, found in offsets.items()
@@ -78,6 +82,13 @@ class Reader:
         """The committed records from `start` until the consumer's position is `end`."""
         if start >= end:
             return
+        async with self._few:
+            async for records in self._records(topic, partition, start, end):
+                yield records
+
+    async def _records(
+        self, topic: str, partition: int, start: int, end: int
+    ) -> AsyncIterator[Sequence[Any]]:
         tp = TopicPartition(topic, partition)
         consumer = AIOKafkaConsumer(
             **self._client,

@@ -104,9 +104,12 @@ class Session:
         return partition_of(key, self.shared.count)
 
     def gather(self) -> None:
-        """Ask the logic for its changes."""
-        for key, value in self.logic.changes():
-            self.changes[key] = value
+        """Ask the logic for its changes. LogicFailed if it raises."""
+        try:
+            for key, value in self.logic.changes():
+                self.changes[key] = value
+        except Exception as error:
+            raise LogicFailed(f"{type(error).__name__} while it gave its changes: {error}") from error
 
     def marker(self) -> Marker:
         """Where the session stands."""

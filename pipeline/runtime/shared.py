@@ -36,6 +36,9 @@ class Group(Protocol):
     async def rejoin(self) -> None:
         """Ask for a new assignment."""
 
+    def reached(self) -> bool:
+        """Whether the group's coordinator is known and answers."""
+
 
 class Log(Protocol):
     """Reading outside the group."""

@@ -158,12 +158,17 @@ def _positions(
             )
         first, end = spans[shared.inputs[name]]
         if position > end:
-            raise StateUnusable(
-                f"{where} stands at {position} of {topic}, which ends at {end}: records were lost by Kafka,"
-                " or the topics are not of one time; restore both, or use a new prefix"
-            )
+            raise beyond_end(topic, position, end)
         positions[name] = skip_lost(shared, partition, name, position, first)
     return positions
+
+
+def beyond_end(topic: str, position: int, end: int) -> StateUnusable:
+    """The log is shorter than what was read of it."""
+    return StateUnusable(
+        f"{topic} was read to {position}, yet ends at {end}: it was deleted and created anew, or Kafka lost"
+        " records; restore it, or use a new prefix"
+    )
 
 
 def skip_lost(shared: Shared, partition: int, name: str, position: int, first: int) -> int:

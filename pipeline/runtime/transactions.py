@@ -22,7 +22,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from pipeline.runtime.failpoints import Failpoints
-from pipeline.runtime.failures import Fenced, OutcomeUnknown, TooLarge
+from pipeline.runtime.failures import Fenced, OutcomeUnknown, TooLarge, TopicMissing
 
 MOST_RECORDS = 2**30
 """Records to one partition after which a producer is replaced: aiokafka's sequence breaks at 2**31."""
@@ -106,8 +106,11 @@ class Transactions:
         return any(count > MOST_RECORDS for count in self._sent.values())
 
     async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has."""
-        return len(await self._producer.partitions_for(topic))
+        """How many partitions a topic has. TopicMissing if Kafka does not tell."""
+        try:
+            return len(await self._producer.partitions_for(topic))
+        except KafkaError as error:
+            raise TopicMissing(f"Kafka knows no topic {topic}: create it ({_say(error)})") from error
 
     async def commit(
         self, packed: Packed, offsets: Mapping[TopicPartition, int], group: str, changelog: TopicPartition

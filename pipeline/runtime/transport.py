@@ -409,6 +409,11 @@ class BatchApp(faust.App):
         """Leave the group when the app stops: this process will not be back, others may have its share."""
         await self._thread.run(self._thread._be_dynamic_in_thread())
 
+    def reached(self) -> bool:
+        """Whether the group's coordinator is known and answers."""
+        consumer = self._thread._consumer
+        return consumer is not None and consumer._coordinator.coordinator_id is not None
+
     def hold(self, partitions: Iterable[int]) -> None:
         """Tell the group, at the next join, what this worker holds."""
         self._thread.assignor.hold(self.generation, partitions)

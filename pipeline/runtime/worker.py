@@ -86,6 +86,8 @@ class Worker:
 
     def not_ready(self) -> str | None:
         """What is missing, in a sentence."""
+        if self._joined and not self._shared.group.reached():
+            return "Kafka does not answer: the group's coordinator is not reached"
         if not self._joined:
             return f"the group {self._shared.group_id} has given no partitions yet"
         waiting = [found for found in self._partitions.values() if found.assigned and not found.working]
