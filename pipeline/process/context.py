@@ -22,6 +22,11 @@ from pipeline.process.settings import ProcessSettings
 S = TypeVar("S", bound=ProcessSettings)
 T = TypeVar("T")
 
+
+class _NoAnswer(Exception):
+    """An attempt neither failed nor succeeded in the time that was left."""
+
+
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 
@@ -75,8 +80,11 @@ class Context(Generic[S]):
         self.health.check(check, lambda: f"{party} is not reached: {last}")
         try:
             while not self.stopping.is_set():
+                left = None if limit is None else max(limit - (loop.time() - began), 0.01)
                 try:
-                    return await self._unless_stopping(attempt(), party)
+                    return await self._unless_stopping(attempt(), party, left)
+                except _NoAnswer:
+                    last = "no answer"
                 except retry_on as error:
                     last = str(error) or type(error).__name__
                 waited = loop.time() - began
@@ -88,22 +96,24 @@ class Context(Generic[S]):
                     reported = loop.time()
                     self.log.warning(f"Waiting for {party}", reason=last, waited_s=round(waited, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
-                left = pause if limit is None else min(pause, max(limit - waited, 0.01))
-                await self._pause(left * random.uniform(0.5, 1.0))
+                pause_s = pause * random.uniform(0.5, 1.0)
+                await self._pause(pause_s if limit is None else min(pause_s, max(limit - waited, 0.01)))
             raise Stopped(f"asked to stop while waiting for {party}")
         finally:
             self.health.forget(check)
 
-    async def _unless_stopping(self, work: Awaitable[T], party: str) -> T:
+    async def _unless_stopping(self, work: Awaitable[T], party: str, timeout_s: float | None) -> T:
         attempt = asyncio.ensure_future(work)
         stopping = asyncio.ensure_future(self.stopping.wait())
         try:
-            await asyncio.wait({attempt, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({attempt, stopping}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if attempt.done():
                 return attempt.result()
             attempt.cancel()
             await asyncio.wait({attempt})
-            raise Stopped(f"asked to stop while waiting for {party}")
+            if stopping.done():
+                raise Stopped(f"asked to stop while waiting for {party}")
+            raise _NoAnswer
         finally:
             attempt.cancel()
             stopping.cancel()

@@ -174,10 +174,11 @@ def _nested(found: Iterable[Found]) -> dict[str, Any]:
 def _explain(found: Iterable[Found], details: Any) -> str:
     """One line: key, what is wrong with which value, where it came from."""
     location = tuple(str(part) for part in details["loc"])
-    message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = details["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("Value ")
     for item in found:
         if location[: len(item.key.path)] == item.key.path:
-            shown = "" if item.key.secret else f"{item.key.show(item.value)!r} "
+            quotes = message.startswith("'")  # it says itself which part is wrong
+            shown = "" if item.key.secret or quotes else f"{item.key.show(item.value)!r} "
             return f"{item.key.key}: {shown}{message} (from {item.source})"
     group = ".".join(camel(part) for part in location)
     return f"{group}: {message}" if group else message
@@ -190,10 +191,16 @@ def _unknown_entries(
     if not unknown:
         return []
     every = [*keys, *others()]
-    return [
-        f"{config}:{line}: there is no setting {'.'.join(names)}{_advice('.'.join(names), every)}"
-        for names, line in _beyond(entries, every, ())
-    ]
+    return [f"{config}:{line}: {_stranger(names, every)}" for names, line in _beyond(entries, every, ())]
+
+
+def _stranger(names: tuple[str, ...], every: list[Key]) -> str:
+    """What is wrong with a key that is no setting."""
+    name = ".".join(names)
+    inside = next((key.key for key in every if key.names[: len(names)] == names), None)
+    if inside is not None:
+        return f"{name} holds keys of its own, such as {inside}"
+    return f"there is no setting {name}{_advice(name, every)}"
 
 
 def _beyond(
