@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -54,5 +55,16 @@ class DurationMark:
         self.unit_ms = unit_ms
 
 
-Seconds = Annotated[float, BeforeValidator(lambda value: parse_duration(value) / 1000), DurationMark(1000.0)]
-Milliseconds = Annotated[int, BeforeValidator(lambda value: round(parse_duration(value))), DurationMark(1.0)]
+def _in_unit(unit_ms: float) -> Callable[[object], float]:
+    """Reads a text as a person writes it, and takes a number from code as it is: in the field's unit."""
+
+    def read(value: object) -> float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        milliseconds = parse_duration(value)
+        return milliseconds / 1000 if number else milliseconds / unit_ms
+
+    return read
+
+
+Seconds = Annotated[float, BeforeValidator(_in_unit(1000.0)), DurationMark(1000.0)]
+Milliseconds = Annotated[int, BeforeValidator(lambda value: round(_in_unit(1.0)(value))), DurationMark(1.0)]

@@ -81,6 +81,17 @@ def test_settings_are_closed_and_frozen() -> None:
         Example().mode = "fast"  # type: ignore[misc]
 
 
+def test_a_number_from_code_is_in_the_fields_own_unit() -> None:
+    assert Example().quiet_after_ms == 10_000
+    made = Example(quiet_after_ms=250, pause_s=2.5)
+    assert (made.quiet_after_ms, made.pause_s) == (250, 2.5)
+
+
+def test_a_bare_number_that_a_person_writes_is_seconds_whatever_the_field(tmp_path: Path) -> None:
+    found = read({"TELLTALE_QUIET_AFTER": "3"}, "pause: 4", tmp_path)
+    assert (found.quiet_after_ms, found.pause_s) == (3000, 4.0)
+
+
 def test_a_duration_carries_its_unit_in_the_value_not_in_the_key(tmp_path: Path) -> None:
     found = read({"TELLTALE_DRAIN_TIMEOUT": "1m30s", "TELLTALE_PAUSE": "250ms"}, "quietAfter: 3s", tmp_path)
     assert (found.drain_timeout_s, found.pause_s, found.quiet_after_ms) == (90.0, 0.25, 3000)
