@@ -34,13 +34,16 @@ class Expression:
         self.slots = frozenset(slot for _, slot in self.places if slot >= 0)
         self.ages = frozenset((layout.slots[signal], limit) for signal, limit in compiled.age_limits)
         self._evaluate = compiled.evaluate
-        self._fast: Callable[..., object] = fast_function(compiled)
+        self._fast: Callable[..., object] | None = None
 
     def value(self, look: Look) -> object:
         """The value at an instant, UNKNOWN where it is unknown. Raises what the language calls an error."""
         arguments = [look.get(kind, slot) for kind, slot in self.places]
+        fast = self._fast
+        if fast is None:
+            fast = self._fast = fast_function(self.compiled)
         try:
-            return self._fast(*arguments)
+            return fast(*arguments)
         except Exception:
             try:
                 return self._evaluate(arguments)
@@ -63,11 +66,17 @@ def truth_of(value: object) -> bool | None:
 
 def fast_function(compiled: Compiled) -> Callable[..., object]:
     """The fast code of one expression as a function of its reads."""
+    if compiled.source.isidentifier() and len(compiled.reads) == 1:
+        return _itself  # the value of one signal, as most alerts have it
     parameters = ", ".join(read.name for read in compiled.reads)
     function: Callable[..., object] = eval(
         f"lambda {parameters}: ({compiled.source})", dict(compiled.constants)
     )
     return function
+
+
+def _itself(value: object) -> object:
+    return value
 
 
 class Text:

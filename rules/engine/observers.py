@@ -10,8 +10,9 @@ from rules.engine.alerts import Alert, Change, Observation, Phase, observe
 from rules.engine.expressions import Expression
 from rules.engine.memory import Look
 from rules.engine.outcomes import Outcome, alert_id
-from rules.engine.programs import Programs, RunningRule, bits
+from rules.engine.programs import Programs, bits
 from rules.engine.reports import Cause, Occasion, Reporter, failure
+from rules.engine.running import RunningRule
 from rules.engine.shapes import Shape
 from rules.engine.vehicle import VehicleState
 from rules.language.values import UNKNOWN

@@ -12,10 +12,11 @@ from rules.engine.alerts import Alert
 from rules.engine.expressions import Text
 from rules.engine.memory import Look
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure, action_id
-from rules.engine.programs import RunningRule
 from rules.engine.ruleset import CommandAction
+from rules.engine.running import RunningRule
 from rules.engine.vehicle import VehicleState
 from rules.language.template import format_value
+from rules.language.values import UNKNOWN
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Reporter:
         identity = uuid.UUID(bytes=alert.id)
         name = str(identity)
         severity = rule.ladder[alert.rung][0]
-        look.value = alert.value
+        look.value = UNKNOWN if alert.value is None else alert.value
         is_resolved = occasion.upon == "resolved"
         record = AlertRecord(
             id=name,

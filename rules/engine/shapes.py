@@ -54,8 +54,18 @@ class Shape:
     """How long after the message its first signal turns stale or reaches an age."""
 
 
-def shape_run(names: Sequence[str], layout: Layout, conditions: dict[int, Expression], doubts: Doubts) -> Run:
-    """Generate the function for messages that carry exactly these signals, in this order."""
+def shape_run(
+    names: Sequence[str],
+    layout: Layout,
+    conditions: dict[int, Expression],
+    doubts: Doubts,
+    *,
+    is_first: bool = True,
+) -> Run:
+    """Generate the function for messages that carry exactly these signals, in this order.
+
+    Of several functions for one shape the first takes the message in; the others find it in the memory.
+    """
     slots = [layout.slots.get(name, -1) for name in names]
     carried = [slot for slot in slots if slot >= 0]
     wanted = {
@@ -71,27 +81,29 @@ def shape_run(names: Sequence[str], layout: Layout, conditions: dict[int, Expres
     if slots:
         targets = "".join(f"{values.get(slot, '_')}, " for slot in slots)
         lines.append(f" ({targets}) = _fresh")
-    for slot in carried:
-        if slot in layout.with_history:
-            lines.append(f" _memory.previous[{slot}] = _before{slot} = _v[{slot}]")
-            lines.append(f" _memory.previous_times[{slot}] = _since{slot} = _t[{slot}]")
-    lines += [f" _v[{slot}] = {value}" for slot, value in values.items()]
-    lines += [f" _t[{slot}] = _ts" for slot in carried]
+    if is_first:
+        for slot in carried:
+            if slot in layout.with_history:
+                lines.append(f" _memory.previous[{slot}] = _v[{slot}]")
+                lines.append(f" _memory.previous_times[{slot}] = _t[{slot}]")
+        lines += [f" _v[{slot}] = {value}" for slot, value in values.items()]
+        lines += [f" _t[{slot}] = _ts" for slot in carried]
     for (kind, slot), name in wanted.items():
         read = _read(kind, slot, values)
         if read != name:
             lines.append(f" {name} = {read}")
+    lowest = min(conditions, default=0)  # bits count from here: wide integers are slow to write and to read
     lines.append(" _m = 0")
     for index, expression in conditions.items():
         space[f"_e{index}"] = expression
         arguments = "".join(f"{read.name}, " for read in expression.compiled.reads)
         lines += [
             " try:",
-            f"  if {expression.compiled.source}: _m |= {1 << index}",
+            f"  if {expression.compiled.source}: _m |= {1 << index - lowest:#x}",
             " except Exception:",
-            f"  if _judge({index}, _e{index}, ({arguments})): _m |= {1 << index}",
+            f"  if _judge({index}, _e{index}, ({arguments})): _m |= {1 << index - lowest:#x}",
         ]
-    lines.append(" return _m")
+    lines.append(f" return _m << {lowest}" if lowest else " return _m")
     space.update({f"_{kind}": function for kind, function in HISTORY.items()})
     exec(compile("\n".join(lines), f"<messages of {len(names)} signals>", "exec"), space)
     run: Run = space["run"]  # type: ignore[assignment]
@@ -112,9 +124,7 @@ def _read(kind: str, slot: int, values: dict[int, str]) -> str:
             return "_vehicle_id"
         case "age":
             return f"UNKNOWN if _t[{slot}] == NEVER else _ts - _t[{slot}]"
-        case _ if slot in values:
-            return f"_{kind}({values[slot]}, _before{slot}, _ts, _since{slot})"
-        case "changed":
+        case "changed" if slot not in values:
             return "False"
-    before = f"_memory.previous[{slot}], _t[{slot}], _memory.previous_times[{slot}]"
-    return f"UNKNOWN if _v[{slot}] is UNKNOWN else _{kind}(_v[{slot}], {before})"
+    history = f"_{kind}(_v[{slot}], _memory.previous[{slot}], _t[{slot}], _memory.previous_times[{slot}])"
+    return history if slot in values else f"UNKNOWN if _v[{slot}] is UNKNOWN else {history}"

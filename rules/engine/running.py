@@ -1,0 +1,89 @@
+"""A rule as it runs: its expressions and texts tied to the slots of a layout."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rules.engine import alerts
+from rules.engine.alerts import Alert, Phase
+from rules.engine.expressions import Expression, Text
+from rules.engine.memory import Layout
+from rules.engine.ruleset import CommandAction, PublishAction, Rule
+
+
+class RunningRule:
+    """A rule of the set; `index` is its place in the masks."""
+
+    __slots__ = (
+        "actions",
+        "ages_beside",
+        "annotations",
+        "clear_when",
+        "count",
+        "index",
+        "labels",
+        "ladder",
+        "rule",
+        "slots_beside",
+        "value",
+        "when",
+    )
+
+    def __init__(self, index: int, rule: Rule, layout: Layout) -> None:
+        self.index = index
+        self.rule = rule
+        self.count = rule.count
+        self.when = Expression(rule.when, layout)
+        self.clear_when = None if rule.clear_when is None else Expression(rule.clear_when, layout)
+        self.value = None if rule.value is None else Expression(rule.value, layout)
+        self.ladder = tuple(
+            (rung.severity, None if rung.condition is None else Expression(rung.condition, layout))
+            for rung in rule.ladder
+        )
+        self.labels = _texts(rule.labels, layout)
+        self.annotations = _texts(rule.annotations, layout)
+        self.actions = tuple(_action(action, layout) for action in rule.actions)
+        everything = [self.clear_when, self.value, *(condition for _, condition in self.ladder)]
+        beside = [part for part in everything if part is not None]
+        self.slots_beside = frozenset(slot for part in beside for slot in part.slots)
+        """Read by anything but the condition: they concern the alert only while there is one."""
+        self.ages_beside = frozenset(limit for part in beside for limit in part.ages)
+
+    def wants_attention(self, alert: Alert) -> bool:
+        """Whether a message can move the alert without changing the truth of its condition."""
+        if self.value is not None:
+            return True
+        if alert.phase is Phase.PENDING:
+            return self.count is not None
+        return (
+            self.clear_when is not None
+            or len(self.ladder) > 1
+            or alert.clear_since is not None
+            or alert.unknown_since is not None
+        )
+
+    def due(self, alert: Alert) -> int | None:
+        """When time alone moves the alert."""
+        return alerts.due(alert, self.rule)
+
+    def forgotten_after(self, alert: Alert) -> int | None:
+        """How long a resting alert means something."""
+        return alerts.forgotten_after(alert, self.rule)
+
+
+def _texts(texts: Mapping[str, Any], layout: Layout) -> dict[str, str | Text]:
+    return {key: text if isinstance(text, str) else Text(text, layout) for key, text in texts.items()}
+
+
+def _action(
+    action: CommandAction | PublishAction, layout: Layout
+) -> tuple[CommandAction | PublishAction, Any]:
+    """An action with its payload, the templates in it tied to slots."""
+    return action, _tied(action.payload, layout) if isinstance(action, CommandAction) else None
+
+
+def _tied(payload: Any, layout: Layout) -> object:
+    if isinstance(payload, Mapping):
+        return {key: _tied(item, layout) for key, item in payload.items()}
+    if isinstance(payload, list | tuple):
+        return [_tied(item, layout) for item in payload]
+    return Text(payload, layout) if hasattr(payload, "render") else payload
