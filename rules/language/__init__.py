@@ -20,6 +20,7 @@ from rules.language.declarations import (
     map_of,
 )
 from rules.language.environment import Compiled, Environment
+from rules.language.names import name_problem
 from rules.language.problems import CODES, Problem
 from rules.language.reads import Read
 from rules.language.template import Template, compile_template
@@ -49,4 +50,5 @@ __all__ = [
     "compile_template",
     "list_of",
     "map_of",
+    "name_problem",
 ]

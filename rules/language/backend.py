@@ -94,8 +94,11 @@ class Emitter:
 
     def _known(self, node: Node) -> str:
         """Return source, as an argument, whose value is certainly known."""
+        return self._settled(node).text
+
+    def _settled(self, node: Node) -> Code:
         code = self._emit(node)
-        return self._call("f_known", code.text) if code.open else code.text
+        return Code(self._call("f_known", code.text)) if code.open else code
 
     def _condition(self, node: Node, level: int) -> Code:
         code = self._emit(node)
@@ -264,19 +267,17 @@ class Emitter:
             case "size", (value,) if types[0] in (STRING, BYTES) or types[0].name in ("list", "map"):
                 return Code(f"len({self._emit(value).text})")
         if name == "dyn":
-            code = self._emit(args[0])
-            return Code(self._known(args[0])) if code.open else code
+            return self._settled(args[0])
         return Code(self._call(FUNCTIONS[name][0], *map(self._known, args)))
 
     def _macro(self, node: Comprehension) -> Code:
         macro = recognise(node)
         if macro is None:
             raise Refused("TT106", "this comprehension is not available", None, node)
-        items = self._known(macro.range)
+        code = self._settled(macro.range)
+        items = code.text if code.level > _TERNARY else f"({code.text})"
         if self._type(macro.range).name != "list":
             items = self._call("f_items", items)
-        elif self._emit(macro.range).level == _TERNARY:
-            items = f"({items})"
         outer = self._scope
         variable = f"x_{len(outer)}"
         self._scope = {**outer, macro.variable: variable}

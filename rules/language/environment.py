@@ -14,7 +14,7 @@ from rules.language.cost import STEP_LIMIT, steps
 from rules.language.declarations import STRING, Type
 from rules.language.frontend import FrontEnd
 from rules.language.literals import promote
-from rules.language.names import undeclared
+from rules.language.names import name_problem, undeclared
 from rules.language.problems import Problem
 from rules.language.reads import Read, Reads, Symbols
 from rules.language.tree import TooDeep, Tree, read
@@ -53,6 +53,7 @@ class Environment:
     `variables` are signals by their canonical names, `aliases` other names of them, `locals` values that are
     not signals, such as `value` in a template. `vehicle.id` is always there. Locals in `source` are named
     once for an environment, constants too: sources of one environment can stand in one function.
+    Names that CEL cannot have are left out: `name_problem` says which and why.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Environment:
         aliases = aliases or {}
         inner = {VEHICLE_ID: STRING, **(locals or {})}
         signals = {name: name for name in variables} | dict(aliases)
+        signals = {name: signal for name, signal in signals.items() if name_problem(name) is None}
         self._types = {name: variables[signal] for name, signal in signals.items()} | inner
         self._symbols = Symbols(signals, {name: name for name in inner})
         self._front_end = FrontEnd(self._types)

@@ -5,6 +5,7 @@ as in CEL. Variables of macros come before declared names.
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,25 @@ TYPE_NAMES = frozenset(
     {"bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "dyn"}
     | {"google.protobuf.Timestamp", "google.protobuf.Duration"}
 )
+
+
+_RESERVED = frozenset(
+    {"as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package"}
+    | {"namespace", "return", "var", "void", "while", "in", "true", "false", "null"}
+)
+_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def name_problem(name: str) -> str | None:
+    """Say why expressions cannot use `name`; None if they can."""
+    if name in TYPE_NAMES:
+        return f"'{name}' is the name of a type"
+    for part in name.split("."):
+        if part in _RESERVED:
+            return f"'{part}' is a reserved word"
+        if not _PART.fullmatch(part):
+            return f"'{name}' is not a dotted name of letters, digits and _"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

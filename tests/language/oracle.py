@@ -2,13 +2,13 @@
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 
-from rules.language.declarations import Type
+from rules.language import UNKNOWN, Type
 from rules.language.frontend import foreign
 from rules.language.values import Duration, Map, Timestamp, TypeValue, Uint
 
@@ -75,6 +75,15 @@ def canonical(value: object) -> object:
         case TypeValue(name):
             return "type", name.rsplit(".", 1)[-1].lower().removesuffix("_type")
     return _scalar(value)
+
+
+def attempt(strict: Callable[..., object], arguments: Sequence[object]) -> object | None:
+    """Return what the fast code answers; None if it does not."""
+    try:
+        value = strict(*arguments)
+    except Exception:
+        return None
+    return ERROR if value is UNKNOWN else canonical(value)
 
 
 def _plain_key(key: object) -> object:
