@@ -102,9 +102,10 @@ def observe(alert: Alert, rule: Times, seen: Observation) -> Change | None:
         case Phase.FIRING, _:
             return _clear(alert, rule, seen)
         case Phase.RESTING, True:
-            if alert.ended_at is not None and seen.at < alert.ended_at + rule.cooldown_ms:
+            start = seen.at if alert.moved is None else max(seen.at, alert.moved)
+            if alert.ended_at is not None and start < alert.ended_at + rule.cooldown_ms:
                 return None
-            _begin(alert, seen.at)
+            _begin(alert, start)
             return _hold(alert, rule, seen) or Change.BEGAN
         case Phase.PENDING, True:
             return _hold(alert, rule, seen)
@@ -114,9 +115,9 @@ def observe(alert: Alert, rule: Times, seen: Observation) -> Change | None:
     return None
 
 
-def _begin(alert: Alert, at: int) -> None:
+def _begin(alert: Alert, start: int) -> None:
     alert.phase = Phase.PENDING
-    alert.since = at if alert.moved is None else max(at, alert.moved)
+    alert.since = start
     alert.seen = 0
     alert.value = alert.peak = None
 

@@ -75,6 +75,7 @@ class Observer:
 
     def sweep(self, vehicle: VehicleState, limit: int, cause: Cause, out: list[Outcome]) -> None:
         """Fire, in order, every timer due before `limit`."""
+        vehicle.values_changed = True  # at least `due` is another one
         while True:
             due = self.next_due(vehicle, max(vehicle.time, vehicle.swept))
             if due >= limit:
@@ -82,7 +83,6 @@ class Observer:
                 return
             self._fire(vehicle, due, cause, out)
             vehicle.swept = due + 1
-            vehicle.values_changed = True
 
     def next_due(self, vehicle: VehicleState, frontier: int) -> int:
         """The first instant, from `frontier` on, at which a timer is due; FOREVER if none is."""

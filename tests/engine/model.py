@@ -296,10 +296,11 @@ class VehicleModel:
             life.phase = "inactive"
             return
         if life.phase == "inactive":
-            if life.ended_at is not None and at < life.ended_at + rule.cooldown:
+            start = at if life.moved is None else max(at, life.moved)
+            if life.ended_at is not None and start < life.ended_at + rule.cooldown:
                 return
             life.phase, life.row, life.value, life.peak = "pending", 0, None, None
-            life.since = at if life.moved is None else max(at, life.moved)
+            life.since = start
         self._measure(rule, life, view)
         if is_message:
             life.row += 1
