@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -58,8 +59,31 @@ def build() -> tuple[typer.Typer, list[str]]:
         except TelltaleError as error:
             missing.append(f"the commands of {error}")
             continue
-        root.add_typer(app)
+        problem = _join(root, app)
+        if problem:
+            missing.append(f"the commands of {point.name} ({point.value}) cannot be used: {problem}")
     return root, missing
+
+
+def _join(root: typer.Typer, app: object) -> str | None:
+    """Add the commands of `app` to the root; why not, where that is impossible."""
+    if not isinstance(app, typer.Typer):
+        return "it is no Typer app"
+    known = set(_words(root))
+    for word in _words(app):
+        if word in known:
+            return f"{word} is there already"
+    root.registered_commands += app.registered_commands
+    root.registered_groups += app.registered_groups
+    return None
+
+
+def _words(app: typer.Typer) -> Iterator[str]:
+    for command in app.registered_commands:
+        yield command.name or (command.callback.__name__.replace("_", "-") if command.callback else "")
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        yield group.name or (inner.info.name if inner else None) or ""
 
 
 def main() -> None:
@@ -93,9 +117,11 @@ def run_command(
 ) -> None:
     """Run one process."""
     from pipeline.process.registry import load_process
+
+    process = load_process(name)
     from pipeline.process.running import run
 
-    raise typer.Exit(run(load_process(name), config))
+    raise typer.Exit(run(process, config))
 
 
 def settings_command(

@@ -43,15 +43,23 @@ def load_process(name: str) -> Process[Any]:
         near = difflib.get_close_matches(name, points, n=1)
         advice = f"did you mean {near[0]}?" if near else f"there are: {', '.join(points)}"
         raise ConfigurationError(f"no process is called {name!r}; {advice}")
-    process: Process[Any] = load(points[name])
-    return process
+    return _process(points[name])
+
+
+def _process(point: metadata.EntryPoint) -> Process[Any]:
+    from pipeline.process.context import Process
+
+    found = load(point)
+    if not isinstance(found, Process):
+        raise TelltaleError(f"{point.name} ({point.value}) cannot be used: it is no Process")
+    return found
 
 
 def load_processes() -> Iterator[Process[Any] | TelltaleError]:
     """Every process, or why it cannot be imported."""
     for point in entry_points(PROCESSES).values():
         try:
-            yield load(point)
+            yield _process(point)
         except TelltaleError as error:
             yield error
 

@@ -23,10 +23,8 @@ def find_topic(name: str, prefix: str = "") -> Topic:
     ConfigurationError, with advice, if it is none of ours.
     """
     plain = name.removeprefix(prefix)
-    candidates = [
-        plain,
-        *(f"{space}.{word}" for space in NAMESPACES for word in (plain, plain.removesuffix("s"))),
-    ]
+    words = (plain, plain.removesuffix("s"), f"{plain}s")
+    candidates = [plain, *(f"{space}.{word}" for space in NAMESPACES for word in words)]
     for candidate in candidates:
         if candidate in TOPICS:
             return TOPICS[candidate]
