@@ -20,6 +20,7 @@ _WORDS: Final = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "
 _WINDOWED: Final = frozenset(
     {"avg", "min", "max", "sum", "count", "stddev", "percentile", "increase", "inside", "distance"}
 )
+_NAMESPACES: Final = frozenset({"math", "cel", "strings", "optional", "base64", "lists", "sets", "proto"})
 _MACROS: Final = ("has", "all", "exists", "exists_one", "map", "filter")
 
 
@@ -65,6 +66,8 @@ def undeclared(name: str, known: Mapping[str, Type], line: int, column: int) -> 
     hint = f"did you mean '{near}'?" if near else "declare it in the signal catalog, or correct the name"
     if name in _WORDS:
         hint = f"write {_WORDS[name]} for {name}"
+    elif name in _NAMESPACES:
+        hint = f"the functions of {name} are not part of this language"
     elif name in ("True", "False", "None"):
         hint = f"did you mean '{'null' if name == 'None' else name.lower()}'?"
     return Problem("TT101", f"undeclared signal '{name}'", hint, line, column)
@@ -112,6 +115,8 @@ def _operator(function: str) -> str | None:
 
 def _undeclared_function(name: str, text: str, known: Mapping[str, Type], line: int, column: int) -> Problem:
     offset = sum(len(part) + 1 for part in text.split("\n")[: line - 1]) + column - 1
+    if text[offset:].startswith(f"{name}{{"):
+        return Problem("TT106", f"{name}{{…}}: messages are not available", None, line, column)
     called = text[offset:].lstrip("(. ").startswith(name) or text[offset : offset + 1] == "("
     if not called and name not in _WINDOWED:
         return undeclared(name, known, line, column)

@@ -17,6 +17,7 @@ from rules.language.literals import promote
 from rules.language.names import name_problem, undeclared
 from rules.language.problems import Problem
 from rules.language.reads import Read, Reads, Symbols
+from rules.language.total import total_source
 from rules.language.tree import TooDeep, Tree, read
 from rules.language.values import UNKNOWN, EvaluationError, UnknownValue
 
@@ -169,7 +170,9 @@ class _Exact:
 
     def _build(self) -> Callable[..., object]:
         reads = Reads(self._symbols)
-        source = Emitter(self._tree, reads, exact=True).source(self._tree.root)
+        source = total_source(self._tree, reads)
+        if source is None:
+            source = Emitter(self._tree, reads, exact=True).source(self._tree.root)
         names = ", ".join(read.name for read in self._reads)
         function: Callable[..., object] = eval(f"lambda {names}: {source}", dict(reads.constants))
         return function

@@ -66,6 +66,10 @@ class Reads:
         self._reads[read] = None
         return read.name
 
+    def known(self, written: str) -> bool:
+        """Say whether the name is a signal or a local, without noting a read."""
+        return self._symbols.read("value", written) is not None
+
     def constant(self, value: object) -> str:
         """Note a constant and return its name."""
         name = self._symbols.constant(value)
