@@ -19,7 +19,7 @@ from pipeline.stages.clocks import Clocks
 from pipeline.stages.deadlines import Deadlines
 from pipeline.stages.documents import load_rules
 from pipeline.stages.rule_counts import RuleCounts
-from pipeline.stages.settings import StageSettings
+from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.telemetry import decode_telemetry
 from rules import Engine, Event, VehicleState
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
@@ -170,7 +170,7 @@ class Alerts:
         self._outcomes.clear()
 
 
-def stage(settings: StageSettings) -> Stage:
+def stage(settings: RuleStageSettings) -> Stage:
     """The stage, with the rules that the settings name. Raises ConfigurationError."""
     rules = load_rules(settings.rules)
     engine = Engine(rules, quiet_after_ms=settings.quiet_after_ms)
@@ -184,9 +184,9 @@ def stage(settings: StageSettings) -> Stage:
     )
 
 
-async def main(context: Context[StageSettings]) -> None:
+async def main(context: Context[RuleStageSettings]) -> None:
     """Run the stage until the process is asked to stop."""
     await run_stage(context, stage(context.settings))
 
 
-process = Process("alerts", StageSettings, main, "Alert rules over telemetry: alerts and commands")
+process = Process("alerts", RuleStageSettings, main, "Alert rules over telemetry: alerts and commands")

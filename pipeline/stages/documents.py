@@ -31,15 +31,13 @@ def load_rules(paths: Sequence[Path]) -> RuleSet:
 
 def load_catalog(paths: Sequence[Path]) -> SignalCatalog:
     """The one catalog among rule files. Raises ConfigurationError."""
-    loaded = load_documents(paths)
-    catalogs = [placed.document for placed in loaded.documents if isinstance(placed.document, SignalCatalog)]
-    if len(catalogs) != 1:
-        names = ", ".join(catalog.metadata.name for catalog in catalogs) or "none"
-        raise ConfigurationError(f"rules: one SignalCatalog is needed, found: {names}")
-    return catalogs[0]
+    catalog = load_documents(paths).catalog
+    if catalog is None:
+        raise ConfigurationError("rules: a SignalCatalog is needed, and there is none")
+    return catalog.document
 
 
 def _refuse(diagnostics: Sequence[Diagnostic]) -> None:
     errors = [diagnostic.format() for diagnostic in diagnostics if diagnostic.severity == "error"]
     if errors:
-        raise ConfigurationError("\n".join(errors))
+        raise ConfigurationError("the rules are wrong", errors)

@@ -17,7 +17,7 @@ from pipeline.runtime.stage import Output, Record, Stage
 from pipeline.stages.documents import load_catalog
 from pipeline.stages.duplicates import Memory, mark
 from pipeline.stages.payloads import PayloadShape, Reader, Unusable, codec_of, shape_of
-from pipeline.stages.settings import StageSettings
+from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.telemetry import encode_telemetry
 
 MAX_VEHICLE_ID = 256
@@ -138,7 +138,7 @@ def _is_tick(record: Record) -> bool:
     return record.value is not None and record.value.startswith(b'{"receivedAt"')
 
 
-def stage(settings: StageSettings) -> Stage:
+def stage(settings: RuleStageSettings) -> Stage:
     """The stage, with the catalog that the settings name. Raises ConfigurationError."""
     shape = shape_of(load_catalog(settings.rules))
     return Stage(
@@ -150,9 +150,9 @@ def stage(settings: StageSettings) -> Stage:
     )
 
 
-async def main(context: Context[StageSettings]) -> None:
+async def main(context: Context[RuleStageSettings]) -> None:
     """Run the stage until the process is asked to stop."""
     await run_stage(context, stage(context.settings))
 
 
-process = Process("normalize", StageSettings, main, "Payloads to checked signals, each message once")
+process = Process("normalize", RuleStageSettings, main, "Payloads to checked signals, each message once")

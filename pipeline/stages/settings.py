@@ -5,10 +5,10 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline.process.durations import Milliseconds
-from pipeline.process.settings import ProcessSettings
+from pipeline.runtime import StageSettings
 
 
-class StageSettings(ProcessSettings):
+class RuleStageSettings(StageSettings):
     """Where the rules are, and how long a vehicle may be quiet."""
 
     rules: tuple[Path, ...] = Field(
