@@ -44,6 +44,12 @@ class Worker:
         self._joined = False
         self._rejoined_at = float("-inf")
         self._incomplete: set[int] = set()
+        gauge = shared.metrics.partitions
+        gauge.labels("assigned").set_function(lambda: len(self._assigned()))
+        gauge.labels("working").set_function(lambda: sum(found.working for found in self._assigned()))
+
+    def _assigned(self) -> list[Partition]:
+        return [found for found in self._partitions.values() if found.assigned]
 
     async def revoked(self) -> None:
         """A rebalance begins: commit and park everything."""
@@ -54,7 +60,7 @@ class Worker:
         await self._release(deadline_s)
 
     async def _release(self, deadline_s: float) -> None:
-        assigned = [partition for partition in self._partitions.values() if partition.assigned]
+        assigned = self._assigned()
         await asyncio.gather(*(partition.release(deadline_s) for partition in assigned))
         now = self._shared.clock()
         for partition in assigned:
@@ -73,7 +79,6 @@ class Worker:
             partition = self._partitions.setdefault(number, Partition(number, self._shared))
             partition.assign(generation)
         self._joined = True
-        self._gauge()
         return sorted(numbers)
 
     def deliver(self, batch: Batch) -> None:
@@ -90,7 +95,7 @@ class Worker:
             return "Kafka does not answer: the group's coordinator is not reached"
         if not self._joined:
             return f"the group {self._shared.group_id} has given no partitions yet"
-        waiting = [found for found in self._partitions.values() if found.assigned and not found.working]
+        waiting = [found for found in self._assigned() if not found.working]
         if waiting:
             numbers = ", ".join(str(partition.number) for partition in waiting[:10])
             more = f" and {len(waiting) - 10} more" if len(waiting) > 10 else ""
@@ -126,10 +131,3 @@ class Worker:
             elif now - self._released_at.get(partition.number, now) > _KEEP_PARKED_S:
                 del self._partitions[partition.number]
         self._shared.metrics.lag.set(lag)
-        self._gauge()
-
-    def _gauge(self) -> None:
-        assigned = [found for found in self._partitions.values() if found.assigned]
-        gauge = self._shared.metrics.partitions
-        gauge.labels("assigned").set(len(assigned))
-        gauge.labels("working").set(sum(found.working for found in assigned))
