@@ -6,13 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from pipeline.process.cli import main
+from tests.process.commands import Here
 
 TELLTALE = Path(sys.executable).parent / "telltale"
 HEAVY = (
@@ -26,40 +24,6 @@ HEAVY = (
     "prometheus_client",
     "rules",
 )
-
-
-class Done(NamedTuple):
-    """How a command ended, and what it said."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Here = Callable[..., Done]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """The command line in this process: what is imported once need not be imported again."""
-    for key in [key for key in os.environ if key.startswith("TELLTALE_")]:
-        monkeypatch.delenv(key)
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str | Path, **variables: str) -> Done:
-        for key, value in variables.items():
-            monkeypatch.setenv(key, value)
-        monkeypatch.setattr(sys, "argv", ["telltale", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        said = capsys.readouterr()
-        return Done(code, said.out, said.err)
-
-    return call
 
 
 def telltale(*words: str | Path, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
