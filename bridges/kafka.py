@@ -24,7 +24,7 @@ BATCH_BYTES = 128 * 1024
 LEAST_BATCH_BYTES = 4 * 1024
 _REQUEST_TIMEOUT_MS = 15_000
 _SESSION_TIMEOUT_MS = 10_000
-_GOODBYE_S = 2.0
+_GOODBYE_S = 1.0
 
 Header = tuple[str, bytes]
 
@@ -137,10 +137,10 @@ class Outbox:
             asyncio.create_task(self._deliver(topic, partition, builders))
             for (topic, partition), builders in building.items()
         ]
-        done, pending = await asyncio.wait(deliveries, return_when=asyncio.FIRST_EXCEPTION)
-        failures = [error for delivery in done if (error := delivery.exception()) is not None]
-        for delivery in pending:
+        for delivery in deliveries:
             delivery.add_done_callback(_look_away)
+        done, _ = await asyncio.wait(deliveries, return_when=asyncio.FIRST_EXCEPTION)
+        failures = [error for delivery in done if (error := delivery.exception()) is not None]
         if failures:
             raise failures[0]
 
@@ -159,25 +159,21 @@ class Outbox:
         """Make smaller batches from the next `open` on."""
         self._batch_bytes = max(min(batch_bytes, self._batch_bytes), LEAST_BATCH_BYTES)
 
-    async def close(self) -> None:
-        """Close, after what was sent is in Kafka; call `abandon` where nobody waits for it."""
-        producer, self._producer = self._producer, None
-        self._forget()
-        if producer is not None:
-            await producer.stop()
-
     async def abandon(self) -> None:
         """Close at once; what was on its way may or may not be in Kafka."""
         producer, self._producer = self._producer, None
         self._forget()
         if producer is None:
             return
-        # aiokafka's own stop() waits until Kafka has everything, which may be never.
-        producer._message_accumulator.fail_all(ProducerClosed())
+        # aiokafka's own stop() waits until Kafka has everything, which may be never. What its sender is at
+        # must have ended before the batches fail, or it trips over them.
         await producer.client.close()
         with contextlib.suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(_GOODBYE_S):
-                await producer.stop()
+                await producer._sender.close()
+        producer._message_accumulator.fail_all(ProducerClosed())
+        await producer.client.close()
+        producer._closed = True
 
     def _forget(self) -> None:
         self._building.clear()
@@ -199,7 +195,7 @@ async def check_partitions(outbox: Outbox, topics: Iterable[str], partitions: in
 
 
 def _look_away(delivery: asyncio.Future[Any]) -> None:
-    """Take the exception of a delivery that nobody waits for any more."""
+    """Take the exception of a delivery, since nobody may be waiting for it any more."""
     if not delivery.cancelled():
         delivery.exception()
 

@@ -30,7 +30,7 @@ RAW = "vehicle.raw"
 RESPONSES = "vehicle.command-responses"
 OUTPUTS = (RAW, RESPONSES, "vehicle.dead-letter")
 _TICK_CHECKS_A_PERIOD = 10
-_DRAIN_SHARE = 0.8
+_GOODBYE_S = 3.0
 _SLOW_S = 5.0
 
 
@@ -94,7 +94,8 @@ class Uplink:
         if self._link.connection is not None:
             self._link.connection.pause()
         self._rounds.finish()
-        await asyncio.wait({work}, timeout=self._settings.drain_timeout_s * _DRAIN_SHARE)
+        limit_s = self._settings.drain_timeout_s
+        await asyncio.wait({work}, timeout=max(limit_s - _GOODBYE_S, limit_s / 2))
         left = self._rounds.in_flight
         if left:
             self._context.log.warning(

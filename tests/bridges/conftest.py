@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bridges.embedded import EmbeddedKafka, EmbeddedMqtt
 from tests.bridges.processes import Running
 from tests.bridges.topics import PARTITIONS, create_topics
 from tests.conftest import KafkaAddress, MqttAddress
@@ -50,3 +51,17 @@ def start(kafka: KafkaAddress, mqtt: MqttAddress, prefix: str, tmp_path: Path) -
     yield begin
     for running in started:
         running.kill()
+
+
+@pytest.fixture(scope="session")
+def own_kafka() -> Iterator[EmbeddedKafka]:
+    """A Kafka that these tests may stop and kill; whoever does leaves it running."""
+    with EmbeddedKafka() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def own_mqtt() -> Iterator[EmbeddedMqtt]:
+    """An MQTT broker that these tests may stop and kill; whoever does leaves it running."""
+    with EmbeddedMqtt() as broker:
+        yield broker
