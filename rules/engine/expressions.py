@@ -26,12 +26,20 @@ def places_of(reads: Sequence[Read], layout: Layout) -> tuple[Place, ...]:
 class Expression:
     """A compiled expression, tied to the layout of a memory."""
 
-    __slots__ = ("_evaluate", "_fast", "ages", "compiled", "places", "slots")
+    __slots__ = ("_evaluate", "_fast", "ages", "compiled", "places", "slot", "slots")
 
     def __init__(self, compiled: Compiled, layout: Layout) -> None:
         self.compiled = compiled
         self.places = places_of(compiled.reads, layout)
         self.slots = frozenset(slot for _, slot in self.places if slot >= 0)
+        self.slot: int | None = None
+        """Of the signal whose value is the whole expression, as most alerts' value is."""
+        if (
+            len(self.places) == 1
+            and self.places[0][0] == "value"
+            and compiled.source == compiled.reads[0].name
+        ):
+            self.slot = self.places[0][1]
         self.ages = frozenset((layout.slots[signal], limit) for signal, limit in compiled.age_limits)
         self._evaluate = compiled.evaluate
         self._fast: Callable[..., object] | None = None
@@ -66,17 +74,11 @@ def truth_of(value: object) -> bool | None:
 
 def fast_function(compiled: Compiled) -> Callable[..., object]:
     """The fast code of one expression as a function of its reads."""
-    if compiled.source.isidentifier() and len(compiled.reads) == 1:
-        return _itself  # the value of one signal, as most alerts have it
     parameters = ", ".join(read.name for read in compiled.reads)
     function: Callable[..., object] = eval(
         f"lambda {parameters}: ({compiled.source})", dict(compiled.constants)
     )
     return function
-
-
-def _itself(value: object) -> object:
-    return value
 
 
 class Text:

@@ -35,7 +35,7 @@ class Layout:
 
 
 def layout_of(rules: RuleSet) -> Layout:
-    """Give each signal that a rule reads a slot, in the order of their names."""
+    """Give each signal that a rule reads a slot, in the order of the catalog, which is that of messages."""
     limits: dict[str, set[int]] = {}
     history: set[str] = set()
     for rule in rules.rules:
@@ -46,8 +46,8 @@ def layout_of(rules: RuleSet) -> Layout:
         for expression in (rule.when, rule.clear_when, rule.value, *(rung.condition for rung in rule.ladder)):
             for signal, limit in expression.age_limits if expression is not None else ():
                 limits.setdefault(signal, set()).update([limit] if limit >= 0 else [])
-    names = tuple(sorted(limits))
     known = rules.signals
+    names = (*(name for name in known if name in limits), *sorted(limits.keys() - known.keys()))
     stale = [known[name].stale_after_ms if name in known else None for name in names]
     stale_after = tuple(FOREVER if after is None else after for after in stale)
     ages = tuple(tuple(sorted(limits[name])) for name in names)

@@ -5,6 +5,7 @@ that turn stale or reach an age. Within each, rules in the order of their names.
 """
 
 from collections.abc import Collection
+from operator import itemgetter
 
 from rules.engine.alerts import Alert, Change, Observation, Phase, observe
 from rules.engine.expressions import Expression
@@ -57,7 +58,7 @@ class Observer:
         """Observe the alerts that a message touched."""
         doubts = self._doubts
         ts = vehicle.time
-        for index, error in doubts.errors:
+        for index, error in sorted(doubts.errors, key=itemgetter(0)):
             out.append(failure(self._rules[index], vehicle, ts, error))
         doubts.errors.clear()
         look = Look(vehicle.memory, vehicle.vehicle_id, ts, shape.slots)
@@ -71,6 +72,9 @@ class Observer:
                 continue
             else:
                 when = self._truth(vehicle, rule, rule.when, look, out)
+            if when and rule.only_measures(alert, ts):
+                self._measure(vehicle, rule, alert, look, out)
+                continue
             self._observe(vehicle, rule, alert, Observation(ts, when), cause=cause, look=look, out=out)
 
     def sweep(self, vehicle: VehicleState, limit: int, cause: Cause, out: list[Outcome]) -> None:
@@ -197,11 +201,14 @@ class Observer:
         """Follow the alert's value and its peak; what is unknown leaves them as they are."""
         if rule.value is None:
             return
-        try:
-            value = rule.value.value(look)
-        except Exception as error:
-            out.append(failure(rule, vehicle, look.at, error))
-            return
+        if rule.value.slot is not None:
+            value = look.memory.values[rule.value.slot]
+        else:
+            try:
+                value = rule.value.value(look)
+            except Exception as error:
+                out.append(failure(rule, vehicle, look.at, error))
+                return
         if value is UNKNOWN or value != value:
             return  # not a number: neither a value to show nor a peak
         if value != alert.value or type(value) is not type(alert.value):

@@ -13,6 +13,7 @@ from rules.engine.memory import Layout, Look, Memory, layout_of
 from rules.engine.ruleset import RuleSet
 from rules.engine.running import RunningRule
 from rules.engine.shapes import Doubts, Run, Shape, shape_run, soonest_of
+from rules.engine.thresholds import threshold_of
 
 _PIECE = 200
 """Conditions in one generated function: about 20 ms of compiling."""
@@ -122,16 +123,26 @@ class Programs:
         met = self._met[key] = self._met.get(key, 0) + 1
         if met <= self._familiar_after:
             return None
-        indexes = bits(mask)
+        indexes = self._in_pieces(mask)
         pieces = self._pieces.setdefault(key, [])
-        begin = len(pieces) * _PIECE
-        chosen = {index: self.rules[index].when for index in indexes[begin : begin + _PIECE]}
+        chosen = {index: self.rules[index].when for index in indexes[len(pieces)]}
         self._make_room(len(chosen))
-        pieces.append(shape_run(names, self.layout, chosen, self.doubts, is_first=begin == 0))
-        if begin + _PIECE < len(indexes):
+        pieces.append(shape_run(names, self.layout, chosen, self.doubts, is_first=not pieces))
+        if len(pieces) < len(indexes):
             return None
         self._pieces.pop(key, None)
         return pieces[0] if len(pieces) == 1 else _joined(pieces)
+
+    def _in_pieces(self, mask: int) -> list[list[int]]:
+        """The rules of a mask, in portions that are compiled at once: all thresholds, then the others."""
+        thresholds: list[int] = []
+        others: list[int] = []
+        for index in bits(mask):
+            (others if threshold_of(self.rules[index].when) is None else thresholds).append(index)
+        rest = [others[begin : begin + _PIECE] for begin in range(0, len(others), _PIECE)]
+        if len(thresholds) > _PIECE or not rest:
+            return [thresholds, *rest]
+        return [thresholds + rest[0], *rest[1:]]
 
     def _make_room(self, conditions: int) -> None:
         self._conditions += conditions + 10

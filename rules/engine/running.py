@@ -61,6 +61,18 @@ class RunningRule:
             or alert.unknown_since is not None
         )
 
+    def only_measures(self, alert: Alert, at: int) -> bool:
+        """Whether a message for which the condition holds can do no more than move the alert's value."""
+        if alert.phase is Phase.PENDING:
+            return self.count is None and at - alert.since < self.rule.for_ms
+        return (
+            alert.phase is Phase.FIRING
+            and self.clear_when is None
+            and len(self.ladder) == 1
+            and alert.clear_since is None
+            and alert.unknown_since is None
+        )
+
     def due(self, alert: Alert) -> int | None:
         """When time alone moves the alert."""
         return alerts.due(alert, self.rule)

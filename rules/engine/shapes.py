@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rules.engine.expressions import Expression, truth_of
 from rules.engine.memory import FOREVER, HISTORY, NEVER, Layout, Memory
+from rules.engine.thresholds import group_code, groups_of
 from rules.language.values import UNKNOWN, UnknownValue
 
 Run = Callable[[Memory, Collection[object], int, str], int]
@@ -35,6 +36,10 @@ class Doubts:
         if truth is None:
             self.unknown.add(index)
         return truth is True
+
+    def judge_all(self, members: Sequence[tuple[int, Expression]], argument: object) -> int:
+        """Evaluate several conditions on one value exactly: the bits of those that are true."""
+        return sum(1 << index for index, expression in members if self.judge(index, expression, (argument,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,12 @@ def shape_run(
         for expression in conditions.values()
         for place, read in zip(expression.places, expression.compiled.reads, strict=True)
     }
-    space: dict[str, object] = {"UNKNOWN": UNKNOWN, "NEVER": NEVER, "_judge": doubts.judge}
+    space: dict[str, object] = {
+        "UNKNOWN": UNKNOWN,
+        "NEVER": NEVER,
+        "_judge": doubts.judge,
+        "_judge_all": doubts.judge_all,
+    }
     for expression in conditions.values():
         space.update(expression.compiled.constants)
     lines = ["def run(_memory, _fresh, _ts, _vehicle_id):", " _v = _memory.values", " _t = _memory.times"]
@@ -86,15 +96,27 @@ def shape_run(
             if slot in layout.with_history:
                 lines.append(f" _memory.previous[{slot}] = _v[{slot}]")
                 lines.append(f" _memory.previous_times[{slot}] = _t[{slot}]")
-        lines += [f" _v[{slot}] = {value}" for slot, value in values.items()]
-        lines += [f" _t[{slot}] = _ts" for slot in carried]
+        for row in _rows(carried):
+            said = "".join(f"{values[slot]}, " for slot in row)
+            lines.append(f" _v[{row[0]}:{row[-1] + 1}] = ({said})")
+            lines.append(f" _t[{row[0]}:{row[-1] + 1}] = [_ts] * {len(row)}")
     for (kind, slot), name in wanted.items():
         read = _read(kind, slot, values)
         if read != name:
             lines.append(f" {name} = {read}")
     lowest = min(conditions, default=0)  # bits count from here: wide integers are slow to write and to read
     lines.append(" _m = 0")
-    for index, expression in conditions.items():
+    groups, others = groups_of(conditions)
+    for number, group in enumerate(groups):
+        members = tuple((index, conditions[index]) for _, index in group.members)
+        space[f"_group{number}"] = members
+        lines += [
+            " try:",
+            *group_code(group, lowest, space),
+            " except Exception:",
+            f"  _m |= _judge_all(_group{number}, {group.local}) >> {lowest}",
+        ]
+    for index, expression in others.items():
         space[f"_e{index}"] = expression
         arguments = "".join(f"{read.name}, " for read in expression.compiled.reads)
         lines += [
@@ -108,6 +130,17 @@ def shape_run(
     exec(compile("\n".join(lines), f"<messages of {len(names)} signals>", "exec"), space)
     run: Run = space["run"]  # type: ignore[assignment]
     return run
+
+
+def _rows(slots: Sequence[int]) -> list[list[int]]:
+    """Neighbours, ascending: they are stored together."""
+    rows: list[list[int]] = []
+    for slot in sorted(slots):
+        if rows and rows[-1][-1] == slot - 1:
+            rows[-1].append(slot)
+        else:
+            rows.append([slot])
+    return rows
 
 
 def soonest_of(slots: Collection[int], layout: Layout) -> int:
