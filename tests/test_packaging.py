@@ -1,0 +1,112 @@
+"""The wheel holds all that the program reads, and its console script works from it alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("rules", "pipeline", "bridges", "k8s")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory],
+        check=True,
+        capture_output=True,
+        cwd=ROOT,
+    )
+    (built,) = directory.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel in a directory of its own; what it depends on comes from this environment."""
+    directory = tmp_path_factory.mktemp("installed")
+    words = ["install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", *words, "--target", directory, wheel], check=True, capture_output=True
+    )
+    return directory
+
+
+def telltale(installed: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TELLTALE_")}
+    return subprocess.run(
+        [installed / "bin" / "telltale", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=installed,
+        env=environment | {"PYTHONPATH": str(installed)},
+        timeout=120,
+    )
+
+
+def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert names == files
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least"),
+    [
+        pytest.param("pipeline/schemas/*.json", 11, id="schemas"),
+        pytest.param("rules/library/*.yaml", 11, id="library"),
+        pytest.param("bridges/embedded/*.lock.toml", 2, id="jars"),
+    ],
+)
+def test_the_wheel_holds_what_the_program_reads(wheel: Path, pattern: str, least: int) -> None:
+    assert sum(Path(name).match(pattern) for name in zipfile.ZipFile(wheel).namelist()) >= least
+
+
+def test_the_wheel_says_what_it_is_and_under_which_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        text = archive.read(metadata).decode()
+        assert any(name.endswith("/licenses/LICENSE") for name in archive.namelist())
+    assert "\nLicense-Expression: Apache-2.0\n" in text
+    assert "\nRequires-Python: >=3.11\n" in text
+
+
+def test_the_program_runs_from_the_wheel(installed: Path) -> None:
+    done = telltale(installed, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "simulate" in done.stdout
+    where = subprocess.run(
+        [sys.executable, "-c", "import pipeline, rules, bridges; print(pipeline.__file__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=installed,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+    )
+    assert where.stdout.startswith(str(installed))
+
+
+def test_the_schemas_and_the_library_are_read_from_the_wheel(installed: Path) -> None:
+    assert json.loads(telltale(installed, "schema", "alerts").stdout)["title"] == "alert"
+    checked = telltale(installed, "rules", "check", installed / "rules" / "library")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_process_is_found_from_the_wheel(installed: Path) -> None:
+    done = telltale(installed, "settings", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {row["key"]: row["processes"] for row in json.loads(done.stdout)}
+    assert rows["kafka.bootstrap"] == ["alerts", "downlink", "normalize", "uplink"]
