@@ -58,7 +58,8 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file()
+        and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(ROOT).parts)
     }
     assert names == files
 
