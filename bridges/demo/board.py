@@ -11,6 +11,8 @@ import orjson
 from bridges.demo.accounts import Seen
 
 KEPT = 200
+ARRIVALS_TOGETHER_S = 0.1
+ANSWERS = ("acknowledged", "rejected")
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class CommandLine:
     vehicle_id: str
     rule: str
     state: str = "requested"
+    states: set[str] = field(default_factory=set)
+    """All that it has been; each is counted once."""
 
 
 @dataclass(slots=True)
@@ -91,8 +95,8 @@ class Board:
         return sum(count for at, count in self.arrivals if now - at <= over_s) / over_s
 
     def _arrived(self, now: float) -> None:
-        if self.arrivals and self.arrivals[-1][0] == now:
-            self.arrivals[-1] = (now, self.arrivals[-1][1] + 1)
+        if self.arrivals and now - self.arrivals[-1][0] < ARRIVALS_TOGETHER_S:
+            self.arrivals[-1] = (self.arrivals[-1][0], self.arrivals[-1][1] + 1)
         else:
             self.arrivals.append((now, 1))
 
@@ -122,8 +126,10 @@ class Board:
 
     def _command(self, command_id: str, state: str, now: float) -> None:
         line = self.commands.get(command_id)
-        if line is None or line.state in ("acknowledged", "rejected"):
+        if line is None or state in line.states:
             return
-        line.state, line.at = state, now
+        line.states.add(state)
         self.command_states[state] += 1
-        self.commands.move_to_end(command_id)
+        if line.state not in ANSWERS:  # an answer may be read before the delivery that it answers
+            line.state, line.at = state, now
+            self.commands.move_to_end(command_id)

@@ -197,10 +197,10 @@ class ChildFailed(Exception):
 
 
 def _explain(code: int) -> str:
-    """The keeper passes a signal on as 256 less its number."""
-    if code > 192:
+    """The keeper passes a signal on as a shell does: 128 and its number."""
+    if code > 128:
         with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(256 - code).name}"
+            return f"killed by {signal.Signals(code - 128).name}"
     return f"exit code {code}"
 
 

@@ -30,7 +30,7 @@ AWAY_FROM_S, AWAY_UNTIL_S = 37.0, 43.0
 seconds (the hazard lights of the vehicle that brakes at 39) does expire."""
 
 DRAW_EVERY_S = 0.25
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 T = TypeVar("T")
 
 

@@ -5,6 +5,7 @@ Pure: from what is known to lines of text, so that a test can read the screen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,10 @@ from bridges.demo.children import Child, Phase
 from bridges.demo.health import Condition
 
 WIDE = 120
+_LONG_FRACTION = re.compile(r"\d+\.\d{3,}")
+LEAST_ALERTS = 8
+"""Where fewer lines than that would be left for alerts, the table of rules is not shown."""
+
 SEVERITY = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 COMMAND = {
     "requested": "yellow",
@@ -47,31 +52,31 @@ class Scene:
 
 def render(scene: Scene, width: int, height: int) -> RenderableType:
     """The screen as lines, at most `height` of them."""
-    parts: list[RenderableType] = [_header(scene), _flow(scene, width), Text()]
+    parts: list[RenderableType] = [_header(scene), _flow(scene, width), _commands_so_far(scene), Text()]
+    processes = len(scene.children) + 1
+    tables = len(scene.rules) + 1
+    # What is counted here: a heading over each table, an empty line after each part, the footer.
     if width >= WIDE:
-        side_by_side = Table.grid(expand=True, padding=(0, 2))
-        side_by_side.add_column(ratio=1)
-        side_by_side.add_column(ratio=1)
-        side_by_side.add_row(_processes(scene), _notes(scene, len(scene.children) + 1))
-        parts += [side_by_side, Text()]
-        left = height - 6 - (len(scene.children) + 1)
-        tables = len(scene.rules) + 1
-        if left >= tables + 12:
-            below = Table.grid(expand=True, padding=(0, 2))
-            below.add_column(ratio=1)
-            below.add_column(ratio=1)
-            below.add_row(_rules(scene), _commands(scene, tables - 1))
-            parts += [_alerts(scene, left - tables - 2), Text(), below]
-        else:
-            commands = max(2, left // 3)
-            parts += [_alerts(scene, left - commands - 3), Text(), _commands(scene, commands)]
+        parts += [_beside(_processes(scene), _notes(scene, processes - 1)), Text()]
     else:
         parts += [_processes(scene), Text()]
-        left = height - 7 - (len(scene.children) + 1)
+    alerts = height - 8 - processes - tables
+    if width >= WIDE and alerts >= LEAST_ALERTS:
+        parts += [_alerts(scene, alerts), Text(), _beside(_rules(scene), _commands(scene, tables - 1))]
+    else:
+        left = height - 9 - processes
         commands = max(2, left // 3)
-        parts += [_alerts(scene, left - commands - 2), Text(), _commands(scene, commands)]
+        parts += [_alerts(scene, max(2, left - commands)), Text(), _commands(scene, commands)]
     parts.append(_footer(scene))
     return Group(*parts)
+
+
+def _beside(left: Table, right: Table) -> Table:
+    both = Table.grid(expand=True, padding=(0, 2))
+    both.add_column(ratio=1)
+    both.add_column(ratio=1)
+    both.add_row(left, right)
+    return both
 
 
 def clock(seconds: float) -> str:
@@ -88,9 +93,8 @@ def _header(scene: Scene) -> Text:
     text.append(f" {scene.board.rate(scene.now):,.0f} messages/s ", "bold green")
     latency = scene.fleet.get("latency_ms")
     if isinstance(latency, Mapping) and latency.get("p50") is not None:
-        text.append(" publish to command ")
-        text.append(f"p50 {latency['p50']:.0f} ms  p99 {latency['p99']:.0f} ms ", "bold green")
-    text.append(f" {scene.heading}", "dim")
+        text.append(" latency ")
+        text.append(f"p50 {latency['p50']:.0f} p99 {latency['p99']:.0f} ms", "bold green")
     return text
 
 
@@ -109,6 +113,16 @@ def _flow(scene: Scene, width: int) -> Text:
     for name, count in steps:
         text.append(f" {name} ", "dim")
         text.append(f"{count:,}")
+    return text
+
+
+def _commands_so_far(scene: Scene) -> Text:
+    counts = scene.board.command_states
+    text = Text(" commands", "dim", no_wrap=True, overflow="ellipsis")
+    for state, style in COMMAND.items():
+        if counts[state]:
+            text.append(f"  {counts[state]}", style)
+            text.append(f" {state}", "dim")
     return text
 
 
@@ -158,7 +172,7 @@ def _state(child: Child, condition: Condition) -> Text:
     if child.phase is Phase.DEAD:
         return Text(f"{child.last_exit}, is started again", "bold red")
     if child.phase is Phase.RUNNING:
-        return Text(condition.missing or "is asked", "yellow")
+        return Text(condition.missing or "starting", "yellow")
     return Text(child.phase.value, "yellow")
 
 
@@ -187,20 +201,19 @@ def _transition(line: AlertLine) -> Text:
 
 
 def _story(line: AlertLine) -> Text:
+    summary = _LONG_FRACTION.sub(lambda number: f"{float(number[0]):.1f}", line.summary)
     if line.state == "resolved":
-        return Text(f"ends: {line.summary}", "dim")
-    return Text(f"rises: {line.summary}" if line.raised else line.summary)
+        return Text(f"ends: {summary}", "dim")
+    return Text(f"rises: {summary}" if line.raised else summary)
 
 
 def _commands(scene: Scene, rows: int) -> Table:
-    counts = scene.board.command_states
-    totals = ", ".join(f"{counts[state]} {state}" for state in COMMAND if counts[state])
     table = _table(
         ("TIME", "right", 5),
         ("COMMANDS", "left", 13),
-        ("", "left", 28),
+        ("", "left", 23),
         ("VEHICLE", "left", 10),
-        (totals, "left", None),
+        ("RULE", "left", None),
     )
     shown = list(scene.board.commands.values())[: -rows - 1 : -1]
     for line in shown:
@@ -234,12 +247,14 @@ def _rules(scene: Scene) -> Table:
 
 def _notes(scene: Scene, rows: int) -> Table:
     table = _table(("TIME", "right", 5), ("WHAT ELSE HAPPENED", "left", None))
-    for at, sentence in list(scene.board.notes)[: -rows - 1 : -1][: rows - 1]:
+    for at, sentence in list(scene.board.notes)[: -rows - 1 : -1]:
         table.add_row(clock(at - scene.began), sentence)
     return table
 
 
 def _footer(scene: Scene) -> Text:
+    if scene.heading:
+        return Text(f" {scene.heading}", "bold yellow", no_wrap=True, overflow="ellipsis")
     if scene.board.notes and scene.now - scene.board.notes[-1][0] < 8.0:
         return Text(f" {scene.board.notes[-1][1]}", "bold yellow", no_wrap=True, overflow="ellipsis")
     victim = next((child for child in scene.children if child.name == "alerts" and child.pid), None)
