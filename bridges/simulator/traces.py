@@ -26,7 +26,17 @@ class TraceError(ValueError):
 def parse_trace(lines: Iterable[str]) -> list[Row]:
     """The rows of a trace. Raises TraceError, which names the line."""
     reader = csv.reader(lines)
-    header = next(reader, None)
+    try:
+        keys = _keys(next(reader, None))
+        rows = [_row(keys, cells, reader.line_num) for cells in reader]
+    except csv.Error as error:
+        raise TraceError(f"line {max(1, reader.line_num)}: {error}") from None
+    if not rows:
+        raise TraceError("there is a header and nothing below it")
+    return rows
+
+
+def _keys(header: list[str] | None) -> list[str]:
     if header is None:
         raise TraceError("line 1: there is no header")
     keys = [_UNIT.sub("", name).strip() for name in header]
@@ -35,19 +45,13 @@ def parse_trace(lines: Iterable[str]) -> list[Row]:
         raise TraceError(f"line 1: the column {min(doubled)!r} stands there twice")
     if not any(keys):
         raise TraceError("line 1: no column has a name")
-    rows: list[Row] = []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells[len(keys) :]):
-                raise TraceError(f"line {reader.line_num}: {len(cells)} cells under {len(keys)} columns")
-            rows.append(
-                {key: _value(cell) for key, cell in zip(keys, cells, strict=False) if key and cell.strip()}
-            )
-    except csv.Error as error:
-        raise TraceError(f"line {reader.line_num}: {error}") from None
-    if not rows:
-        raise TraceError("there is a header and nothing below it")
-    return rows
+    return keys
+
+
+def _row(keys: list[str], cells: list[str], line: int) -> Row:
+    if any(cell.strip() for cell in cells[len(keys) :]):
+        raise TraceError(f"line {line}: {len(cells)} cells under {len(keys)} columns")
+    return {key: _value(cell) for key, cell in zip(keys, cells, strict=False) if key and cell.strip()}
 
 
 def _value(cell: str) -> float | str | bool:

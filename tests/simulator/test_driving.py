@@ -58,7 +58,9 @@ def test_the_position_moves_as_far_as_the_speed_says(terrain, seed):
         if progress.leg == leg:
             assert math.hypot(north_m, east_m) == pytest.approx(moved_m, abs=0.01)
         else:
-            assert math.hypot(north_m, east_m) <= moved_m + 0.01, "a corner is no longer than the way around it"
+            assert math.hypot(north_m, east_m) <= moved_m + 0.01, (
+                "a corner is no longer than the way around it"
+            )
 
 
 def test_the_safe_speed_leaves_room_to_stop():

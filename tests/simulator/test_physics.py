@@ -142,9 +142,7 @@ def test_an_episode_comes_back_every_so_often(at_s, holds):
 
 
 def test_the_idler_stands_with_its_engine_running():
-    idler = Character(
-        "idler", electric=False, temper=CALM, episodes=(Episode(Trouble.IDLING, 0.0, 600.0),)
-    )
+    idler = Character("idler", electric=False, temper=CALM, episodes=(Episode(Trouble.IDLING, 0.0, 600.0),))
     vehicle = Vehicle(0, idler, seed=1)
     for second in range(60):
         vehicle.step(float(second), 1.0)
