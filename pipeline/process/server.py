@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import socket
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -43,16 +44,26 @@ async def serving(context: Context[Any]) -> AsyncIterator[int]:
     beat = asyncio.create_task(_measure_lag(), name="loop lag")
     try:
         try:
-            site = web.TCPSite(runner, settings.http_host or None, settings.http_port)
-            await site.start()
+            listener = _listen(settings.http_host, settings.http_port)
+            await web.SockSite(runner, listener).start()
         except OSError as error:
             raise ConfigurationError(_port_problem(settings.http_host, settings.http_port, error)) from error
-        port = int(runner.addresses[0][1])
+        port = int(listener.getsockname()[1])
         context.http_port = port
         yield port
     finally:
         beat.cancel()
         await runner.cleanup()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """One socket for all addresses: asyncio would open one for IPv4 and one for IPv6, port 0 twice."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _port_problem(host: str, port: int, error: OSError) -> str:
