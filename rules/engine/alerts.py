@@ -131,7 +131,8 @@ def _hold(alert: Alert, rule: Times, seen: Observation) -> Change | None:
         if rule.within_ms is not None:
             alert.hits.append(seen.at)
             del alert.hits[: -rule.count]
-    if seen.at - alert.since < rule.for_ms or not _enough(alert, rule, seen.at):
+    held = max(seen.at - alert.since, 0)  # a hold may begin after data that contradict silence
+    if held < rule.for_ms or not _enough(alert, rule, seen.at):
         return counted
     alert.phase = Phase.FIRING
     alert.fired_at = alert.moved = max(seen.at, alert.since)

@@ -79,6 +79,7 @@ class Engine:
             self._observer.message(vehicle, shape, touched, holding, Cause(event.received_at, ts), out)
         if self._doubts.unknown:
             self._doubts.unknown.clear()
+        self._doubts.skipped = 0
 
     def advance(
         self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]

@@ -7,6 +7,7 @@ means "ask again, exactly": unknown signals absorbed by `||`, errors, and everyt
 from collections.abc import Callable, Sequence
 
 from rules.engine.memory import Layout, Look
+from rules.engine.needs import needed
 from rules.engine.ruleset import Compiled, Read, Template
 from rules.language.values import UNKNOWN, UnknownValue
 
@@ -26,7 +27,7 @@ def places_of(reads: Sequence[Read], layout: Layout) -> tuple[Place, ...]:
 class Expression:
     """A compiled expression, tied to the layout of a memory."""
 
-    __slots__ = ("_evaluate", "_fast", "ages", "compiled", "places", "slot", "slots")
+    __slots__ = ("_evaluate", "_fast", "_needs", "ages", "compiled", "places", "slot", "slots")
 
     def __init__(self, compiled: Compiled, layout: Layout) -> None:
         self.compiled = compiled
@@ -43,6 +44,18 @@ class Expression:
         self.ages = frozenset((layout.slots[signal], limit) for signal, limit in compiled.age_limits)
         self._evaluate = compiled.evaluate
         self._fast: Callable[..., object] | None = None
+        self._needs: frozenset[int] | None = None
+
+    @property
+    def needs(self) -> frozenset[int]:
+        """The slots of signals without whose values the expression is not true."""
+        if self._needs is None:
+            names = needed(self.compiled.source)
+            pairs = zip(self.places, self.compiled.reads, strict=True)
+            self._needs = frozenset(
+                slot for (kind, slot), read in pairs if kind == "value" and read.name in names
+            )
+        return self._needs
 
     def value(self, look: Look) -> object:
         """The value at an instant, UNKNOWN where it is unknown. Raises what the language calls an error."""

@@ -33,10 +33,15 @@ class Observer:
             if slot >= 0:
                 vehicle.memory.take(slot, ts, value)
         look = Look(vehicle.memory, vehicle.vehicle_id, ts, shape.slots)
+        values = vehicle.memory.values
         holding = 0
         for index in bits(shape.mask):
+            when = self._rules[index].when
+            if any(values[slot] is UNKNOWN for slot in when.needs - shape.slots):
+                self._doubts.skipped |= 1 << index
+                continue
             try:
-                truth = self._rules[index].when.truth(look)
+                truth = when.truth(look)
             except Exception as error:
                 self._doubts.errors.append((index, error))
                 truth = None
@@ -65,9 +70,9 @@ class Observer:
         for index in bits(touched):
             rule = self._rules[index]
             alert = vehicle.alerts.get(index) or Alert()
-            if shape.mask >> index & 1:
+            if (shape.mask & ~doubts.skipped) >> index & 1:
                 when = None if index in doubts.unknown else bool(holding >> index & 1)
-            elif alert.phase is Phase.PENDING:
+            elif alert.phase is Phase.PENDING and not shape.mask >> index & 1:
                 self._measure(vehicle, rule, alert, look, out)
                 continue
             else:

@@ -23,6 +23,8 @@ class Doubts:
 
     unknown: set[int]
     errors: list[tuple[int, Exception]]
+    skipped: int = 0
+    """Conditions that cannot be true without a signal that is unknown: not evaluated, unknown or false."""
 
     def judge(self, index: int, expression: Expression, arguments: Sequence[object]) -> bool:
         """Evaluate exactly. True only if the condition is; doubts are noted."""
@@ -81,6 +83,7 @@ def shape_run(
     space: dict[str, object] = {
         "UNKNOWN": UNKNOWN,
         "NEVER": NEVER,
+        "_doubts": doubts,
         "_judge": doubts.judge,
         "_judge_all": doubts.judge_all,
     }
@@ -116,15 +119,24 @@ def shape_run(
             " except Exception:",
             f"  _m |= _judge_all(_group{number}, {group.local}) >> {lowest}",
         ]
+    needing: dict[frozenset[int], list[int]] = {}
     for index, expression in others.items():
-        space[f"_e{index}"] = expression
-        arguments = "".join(f"{read.name}, " for read in expression.compiled.reads)
-        lines += [
-            " try:",
-            f"  if {expression.compiled.source}: _m |= {1 << index - lowest:#x}",
-            " except Exception:",
-            f"  if _judge({index}, _e{index}, ({arguments})): _m |= {1 << index - lowest:#x}",
-        ]
+        needing.setdefault(expression.needs.difference(values), []).append(index)
+    for needs, indexes in needing.items():
+        known = " and ".join(f"_v[{slot}] is not UNKNOWN" for slot in sorted(needs))
+        lines.append(f" if {known or True}:")
+        for index in indexes:
+            space[f"_e{index}"] = expression = others[index]
+            arguments = "".join(f"{read.name}, " for read in expression.compiled.reads)
+            lines += [
+                "  try:",
+                f"   if {expression.compiled.source}: _m |= {1 << index - lowest:#x}",
+                "  except Exception:",
+                f"   if _judge({index}, _e{index}, ({arguments})): _m |= {1 << index - lowest:#x}",
+            ]
+        if needs:
+            skipped = sum(1 << index for index in indexes)
+            lines.append(f" else: _doubts.skipped |= {skipped:#x}")
     lines.append(f" return _m << {lowest}" if lowest else " return _m")
     space.update({f"_{kind}": function for kind, function in HISTORY.items()})
     exec(compile("\n".join(lines), f"<messages of {len(names)} signals>", "exec"), space)

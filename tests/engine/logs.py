@@ -67,58 +67,72 @@ def engine_for(rules: Sequence[RuleModel], stale_after: int, **options: Any) -> 
     )
 
 
-@st.composite
-def rule_models(draw: st.DrawFn, name: str = "rule") -> RuleModel:
-    hold = draw(st.sampled_from([0, 0, 3, 8]))
-    count = draw(st.sampled_from([None, None, 2, 3]))
-    keep = draw(st.sampled_from([0, 0, 2, 7]))
+SEEDS = st.integers(0, 2**40)
+"""Rules and logs are made from seeds: what hypothesis would draw one by one is sparse and soon over."""
+
+
+def _rule(choice: random.Random, name: str) -> RuleModel:
+    hold = choice.choice([0, 0, 3, 8])
+    count = choice.choice([None, None, 2, 3])
     return RuleModel(
         name=name,
-        when=draw(st.sampled_from([*WHENS, CHANGED] if hold == 0 else WHENS)),
+        when=choice.choice([*WHENS, CHANGED] if hold == 0 else WHENS),
         hold=hold,
         count=count,
-        within=None if count is None else draw(st.sampled_from([None, 5, 12])),
-        clear=draw(st.sampled_from([None, *CLEARS])),
-        keep=keep,
-        cooldown=draw(st.sampled_from([0, 0, 4, 15])),
-        grace=draw(st.sampled_from([1, 6, 1000])),
-        critical=draw(st.sampled_from([None, CRITICAL])),
-        value=draw(st.sampled_from([None, "a", "b"])),
-        lowest=draw(st.booleans()),
+        within=None if count is None else choice.choice([None, 5, 12]),
+        clear=choice.choice([None, None, *CLEARS]),
+        keep=choice.choice([0, 2, 7]),
+        cooldown=choice.choice([0, 0, 4, 15]),
+        grace=choice.choice([1, 6, 1000]),
+        critical=choice.choice([None, CRITICAL]),
+        value=choice.choice([None, "a", "b"]),
+        lowest=choice.random() < 0.5,
     )
 
 
-def rule_lists(most: int = 5) -> st.SearchStrategy[list[RuleModel]]:
-    names = [f"rule-{index}" for index in range(most)]
-    return (
-        st.integers(1, most)
-        .flatmap(lambda n: st.tuples(*(rule_models(name) for name in names[:n])))
-        .map(list)
-    )
+def rule_models() -> st.SearchStrategy[RuleModel]:
+    return SEEDS.map(lambda seed: _rule(random.Random(seed), "rule"))
 
 
-@st.composite
-def logs(draw: st.DrawFn, *, ticks: bool = True, late: bool = True) -> list[Entry]:
+def rule_lists() -> st.SearchStrategy[list[RuleModel]]:
+    """One to five rules."""
+
+    def made(seed: int, count: int) -> list[RuleModel]:
+        choice = random.Random(seed)
+        return [_rule(choice, f"rule-{index}") for index in range(count)]
+
+    return st.builds(made, SEEDS, st.integers(1, 5))
+
+
+def logs(*, ticks: bool = True, late: bool = True) -> st.SearchStrategy[list[Entry]]:
     """Messages in order, late, and at equal times; silences told by ticks. Gaps of all sizes."""
-    kinds = ["on-time"] * 6 + ["late"] * (2 if late else 0) + ["tick"] * (3 if ticks else 0)
+    kinds = ["on-time"] * 7 + ["late"] * late + ["tick"] * (2 * ticks)
+    return st.builds(
+        lambda seed, length: _log(random.Random(seed), length, kinds), SEEDS, st.integers(30, 120)
+    )
+
+
+def _log(choice: random.Random, length: int, kinds: list[str]) -> list[Entry]:
     time, received, live = 1000, 5000, 0
     entries: list[Entry] = []
-    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=40)):
+    last = dict.fromkeys(SIGNALS, 5)
+    for _ in range(length):
+        kind = choice.choice(kinds)
         if kind == "tick":
-            passed = draw(st.sampled_from([1, 3, 6, 14]))
+            passed = choice.choice([1, 3, 6, 14])
             live += passed
             received += passed
             entries.append(Tick(received, live))
             continue
         if kind == "on-time":
-            time += draw(st.sampled_from([0, 1, 1, 2, 3, 5, 12]))
-        ts = time if kind == "on-time" else time - draw(st.integers(1, 12))
-        received += draw(st.integers(0, 3))
-        names = draw(
-            st.sampled_from([("a",), ("b",), ("c",), ("a", "b"), ("a", "b"), ("b", "a"), ("c", "b", "a")])
-        )
-        signals: dict[str, object] = {name: float(draw(st.integers(0, 10))) for name in names}
-        entries.append(Message(ts, received, signals, live))
+            time += choice.choice([0, 1, 1, 1, 2, 2, 3, 5, 12])
+        ts = time if kind == "on-time" else time - choice.randint(1, 12)
+        received += choice.randint(0, 3)
+        names = choice.choice(["a", "b", "c", "ab", "ab", "ba", "c", "cba"])
+        for name in names:
+            if choice.random() < 0.5:
+                last[name] = choice.randint(0, 10)
+        entries.append(Message(ts, received, {name: float(last[name]) for name in names}, live))
     return entries
 
 

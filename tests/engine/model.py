@@ -305,7 +305,7 @@ class VehicleModel:
         if is_message:
             life.row += 1
             life.hits.append(at)
-        if at - life.since >= rule.hold and self._enough(rule, life, at):
+        if max(at, life.since) - life.since >= rule.hold and self._enough(rule, life, at):
             life.phase, life.hits, life.silent = "firing", [], by is not None
             life.clear_since = life.unknown_since = None
             life.fired_at = life.moved = max(at, life.since)

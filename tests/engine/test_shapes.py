@@ -2,14 +2,16 @@
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.engine import Engine, Event, Outcome, Rule, RuleSet, Signal
 from rules.engine.expressions import Expression
 from rules.engine.memory import layout_of
+from rules.engine.needs import needed
 from rules.engine.thresholds import groups_of, threshold_of
-from rules.language import DOUBLE, Compiled, Environment
+from rules.language import DOUBLE, UNKNOWN, Compiled, Environment, UnknownValue
 
 ENVIRONMENT = Environment({"a": DOUBLE, "b": DOUBLE, "c": DOUBLE})
 LIMITS = (-math.inf, -1e300, -5.0, -0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 7.5, 1e-7, 1e16, 1e300)
@@ -61,6 +63,53 @@ def test_many_conditions_in_one_function_are_each_judged_as_alone(
         generated.process(other, Event(number * step, number, signals), 0, found)
         assert [repr(outcome) for outcome in found] == [repr(outcome) for outcome in expected]
         assert other.expect == one.expect
+
+
+NEEDING = st.recursive(
+    st.sampled_from(
+        ["a > 1.0", "b < 2.0", "c == 3.0", "a + b > 3.0", "c in [1, 2]", "a > b", "true", "delta(a) > 0.0"]
+    ),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda it: f"({it[0]} {it[1]} {it[2]})"),
+        inner.map(lambda it: f"!({it})"),
+        st.tuples(inner, inner, inner).map(lambda it: f"({it[0]} ? {it[1]} : {it[2]})"),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(NEEDING, st.lists(st.sampled_from([0.0, 1.5, 3.0, None]), min_size=3, max_size=3))
+def test_without_what_it_needs_a_condition_is_never_true(text: str, values: list[object]) -> None:
+    compiled = ENVIRONMENT.compile(text)
+    assert isinstance(compiled, Compiled)
+    known = {name: UNKNOWN if value is None else value for name, value in zip("abc", values, strict=True)}
+    arguments = [known[read.signal] if read.kind == "value" else 1.0 for read in compiled.reads]
+    needs = needed(compiled.source)
+    if any(
+        value is UNKNOWN and read.name in needs for value, read in zip(arguments, compiled.reads, strict=True)
+    ):
+        try:
+            assert compiled.evaluate(arguments) is False
+        except UnknownValue:
+            return
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a > 1.0 && b < 2.0", {"a", "b"}, id="and"),
+        pytest.param("a > 1.0 || b < 2.0", set(), id="or"),
+        pytest.param("a > 1.0 && (b < 2.0 || b > 3.0)", {"a", "b"}, id="both-sides-of-an-or"),
+        pytest.param("!(a > 1.0 && b < 2.0)", set(), id="the-negation-of-an-and-may-be-true-with-one-side"),
+        pytest.param("a + b > 3.0", {"a", "b"}, id="arithmetic"),
+    ],
+)
+def test_what_a_condition_needs(text: str, expected: set[str]) -> None:
+    compiled = ENVIRONMENT.compile(text)
+    assert isinstance(compiled, Compiled)
+    names = needed(compiled.source)
+    assert {read.signal for read in compiled.reads if read.name in names} == expected
 
 
 def test_code_in_pieces_is_the_same_code() -> None:
