@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline.process import TopicsDiffer
 
@@ -62,6 +62,7 @@ class Outbox:
         self._options = dict(options)
         self._producer: AIOKafkaProducer | None = None
         self._building: dict[tuple[str, int], list[Any]] = {}
+        self._deliveries: list[asyncio.Task[None]] = []
         self._batch_bytes = BATCH_BYTES
         self.waiting = 0
         """Records that were added since the last round began."""
@@ -139,6 +140,7 @@ class Outbox:
         ]
         for delivery in deliveries:
             delivery.add_done_callback(_look_away)
+        self._deliveries = deliveries
         done, _ = await asyncio.wait(deliveries, return_when=asyncio.FIRST_EXCEPTION)
         failures = [error for delivery in done if (error := delivery.exception()) is not None]
         if failures:
@@ -165,14 +167,14 @@ class Outbox:
         self._forget()
         if producer is None:
             return
-        # aiokafka's own stop() waits until Kafka has everything, which may be never. What its sender is at
-        # must have ended before the batches fail, or it trips over them.
+        for delivery in self._deliveries:
+            delivery.cancel()
+        # aiokafka's own stop() waits until Kafka has everything, which may be never.
         await producer.client.close()
         with contextlib.suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(_GOODBYE_S):
                 await producer._sender.close()
-        producer._message_accumulator.fail_all(ProducerClosed())
-        await producer.client.close()
+        await producer.client.close()  # the sender may have connected once more
         producer._closed = True
 
     def _forget(self) -> None:
