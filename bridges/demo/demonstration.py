@@ -25,9 +25,9 @@ from bridges.demo.view import Scene
 
 READY_WITHIN_S = 180.0
 LINGER_S = 3.0
-AWAY_FROM_S, AWAY_UNTIL_S = 37.0, 43.0
+AWAY_FROM_S, AWAY_UNTIL_S = 27.0, 33.0
 """Seconds of the fleet's time in which the downlink is away, as in an update: what expires within two
-seconds (the hazard lights of the vehicle that brakes at 39) does expire."""
+seconds (the hazard lights of the vehicle that brakes at 29) does expire."""
 
 DRAW_EVERY_S = 0.25
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

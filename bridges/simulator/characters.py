@@ -87,14 +87,14 @@ SPECIAL: tuple[Character, ...] = (
     Character(
         "late braker",
         terrain=MOTORWAY,
-        episodes=(Episode(Trouble.FRIGHT, 9.0, 10.0, 30.0),),
+        episodes=(Episode(Trouble.FRIGHT, 9.0, 10.0, 20.0),),
         charge_percent=62.0,
     ),
     Character(
         "broken pump",
         electric=False,
         terrain=SUBURB,
-        episodes=(Episode(Trouble.COOLANT_PUMP, -15.0, 45.0, 600.0),),
+        episodes=(Episode(Trouble.COOLANT_PUMP, -5.0, 60.0, 600.0),),
     ),
     Character("nearly empty", terrain=CITY, charge_percent=8.0),
     Character(
