@@ -21,7 +21,7 @@ topics_app = typer.Typer(
     context_settings=CONTEXT_SETTINGS,
 )
 rules_app = typer.Typer(
-    name="rules", help="Rules as software.", no_args_is_help=True, context_settings=CONTEXT_SETTINGS
+    name="rules", help="Check rule documents.", no_args_is_help=True, context_settings=CONTEXT_SETTINGS
 )
 app.add_typer(topics_app)
 app.add_typer(rules_app)
@@ -36,7 +36,8 @@ RulePaths = Annotated[
     list[Path] | None,
     typer.Option(
         "--rules",
-        help="Rule files or directories whose publish actions name topics; repeatable.",
+        help="Rule files or directories whose publish actions name topics; repeatable; default: the setting"
+        " `rules`, else the library that ships.",
         show_default=False,
     ),
 ]
@@ -87,7 +88,7 @@ def tail(
     topic: Annotated[
         str,
         typer.Argument(
-            help="vehicle.alerts, or short: alerts, commands, dead-letters, …",
+            help="vehicle.alerts, or short: alerts, commands, deliveries, dead-letters, …",
             autocompletion=topic_words,
             show_default=False,
         ),
@@ -106,6 +107,9 @@ def tail(
     vehicle: Annotated[
         str | None, typer.Option(help="Only records with this key.", show_default=False)
     ] = None,
+    ticks: Annotated[
+        bool, typer.Option("--ticks", help="Show ticks too: time passed, and no vehicle spoke.")
+    ] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -129,6 +133,7 @@ def tail(
         limit=limit,
         vehicle=vehicle,
         as_json=as_json,
+        ticks=ticks,
     )
     with contextlib.suppress(BrokenPipeError):
         shown = asyncio.run(watch(settings, what, to_stdout))
@@ -155,7 +160,7 @@ def _instant(text: str) -> int:
             ) from None
 
 
-@topics_app.command("create")
+@topics_app.command("create", short_help="Make the topics that are missing.")
 def create_topics(
     replication: Replication = None,
     rules: RulePaths = None,
@@ -171,7 +176,7 @@ def create_topics(
     create_missing(config, replication=replication, rules=rules or [], as_json=as_json)
 
 
-@topics_app.command("check")
+@topics_app.command("check", short_help="Compare the topics with what is needed.")
 def check_topics(
     replication: Replication = None,
     rules: RulePaths = None,
@@ -184,7 +189,7 @@ def check_topics(
     check_all(config, replication=replication, rules=rules or [], as_json=as_json)
 
 
-@rules_app.command("check")
+@rules_app.command("check", short_help="Check rule documents: all findings at once.")
 def check_rules(
     paths: Annotated[
         list[Path],

@@ -39,6 +39,8 @@ class Watch:
     limit: int | None = None
     vehicle: str | None = None
     as_json: bool = False
+    ticks: bool = False
+    """Show ticks too: a record without a key, each second on each partition."""
 
 
 async def watch(settings: ProcessSettings, what: Watch, write: Callable[[str], None]) -> int:
@@ -101,7 +103,7 @@ async def _show(
             for record in sorted(
                 records, key=lambda record: (record.timestamp, record.partition, record.offset)
             ):
-                if key is None or record.key == key:
+                if (what.ticks or record.key is not None) if key is None else record.key == key:
                     write(line(record, what.topic))
                     shown += 1
                     if shown == what.limit:

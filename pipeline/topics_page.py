@@ -11,10 +11,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
+from pydantic import Field
 
-from pipeline.process.failures import ConfigurationError, TelltaleError, TopicsDiffer
+from pipeline.process.failures import TelltaleError, TopicsDiffer
 from pipeline.process.settings import ProcessSettings, load_settings
+from pipeline.stages.documents import load_documents
 from pipeline.topics import Admin, Difference, LastWords, Wanted, compare, wanted_topics
+
+
+class TopicsSettings(ProcessSettings):
+    """What these commands read: the rules of the stages too, whose actions name topics."""
+
+    rules: tuple[Path, ...] = Field(
+        default=(), description="files and directories of rule documents; default: the library that ships"
+    )
 
 
 def create_missing(
@@ -36,8 +46,9 @@ def check_all(config: Path | None, *, replication: int | None, rules: Sequence[P
 def _wanted(
     config: Path | None, replication: int | None, rules: Sequence[Path]
 ) -> tuple[ProcessSettings, list[Wanted]]:
-    settings = load_settings(ProcessSettings, config)
-    return settings, wanted_topics(settings, replication=replication, publish=published_topics(rules))
+    settings = load_settings(TopicsSettings, config)
+    publish = published_topics(rules or settings.rules)
+    return settings, wanted_topics(settings, replication=replication, publish=publish)
 
 
 async def _work(
@@ -59,15 +70,8 @@ async def _work(
 
 
 def published_topics(paths: Sequence[Path]) -> set[str]:
-    """The topics that publish actions of the rules below `paths` name. Raises ConfigurationError."""
-    if not paths:
-        return set()
-    from rules import load
-
-    loaded = load(paths)
-    errors = [finding.format() for finding in loaded.diagnostics if finding.severity == "error"]
-    if errors:
-        raise ConfigurationError("the rules are wrong:", errors)
+    """The topics that the rules below `paths` publish to; without paths, those of the library that ships."""
+    loaded = load_documents(paths)
     return {
         action.publish.topic
         for placed in loaded.alert_rules
@@ -98,7 +102,8 @@ def _tell(
         width = max(len(want.name) for want in wanted)
         for want, status in rows:
             clean_up = want.config["cleanup.policy"]
-            print(f"{want.name:<{width}}  {want.partitions:>4} partitions  {clean_up:<7}  {status}")
+            partitions = "1 partition " if want.partitions == 1 else f"{want.partitions} partitions"
+            print(f"{want.name:<{width}}  {partitions:>16}  {clean_up:<7}  {status}")
     if differences:
         count = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
         summary = f"the topics at {settings.kafka.bootstrap} do not fit, {count}:"

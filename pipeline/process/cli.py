@@ -45,6 +45,7 @@ def build() -> tuple[typer.Typer, list[str]]:
         rich_markup_mode=None,
     )
     names = ", ".join(entry_points(PROCESSES))
+    root.callback()(root_options)
     root.command(
         "run", help=_RUN_HELP.format(names=names), short_help=f"Run a process: {names}.", no_args_is_help=True
     )(run_command)
@@ -107,6 +108,23 @@ Logs go to stderr. One HTTP port serves /metrics, /healthz, /readyz and /version
 Exit codes: 0 drained; 1 unexpected; 2 settings or rules are wrong; 3 a needed party did not come within
 startTimeout; 4 topics do not fit.
 """
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from pipeline.process.version import program_version
+
+        print(f"telltale {program_version()}")
+        raise typer.Exit
+
+
+def root_options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """What may stand before the command."""
 
 
 def run_command(

@@ -130,6 +130,7 @@ def load_settings(
 
     `config` is the YAML file (else `TELLTALE_CONFIG`, else none); `environment` is os.environ unless given.
     """
+    from pipeline.process.registry import keys_of_all
     from pipeline.process.sources import resolve
 
-    return resolve(model, config, environment).settings_or_raise()
+    return resolve(model, config, environment, others=keys_of_all).settings_or_raise()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,8 @@ def _print(rows: list[Row], every: set[str], *, as_json: bool) -> None:
     widths = [
         max((len(text) for text in column), default=0) for column in zip(*map(_cells, rows), strict=True)
     ]
+    # A file or a pipe takes any width; on a terminal too narrow for it the meaning gets a line of its own.
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     for number, (names, block) in enumerate(blocks):
         if number:
             print()
@@ -118,7 +121,11 @@ def _print(rows: list[Row], every: set[str], *, as_json: bool) -> None:
             print("every process" if set(names) == every else ", ".join(names))
         for row in block:
             cells = [cell.ljust(width) for cell, width in zip(_cells(row), widths, strict=True)]
-            print("  " + "  ".join([*cells, row.key.meaning]).rstrip())
+            line = "  " + "  ".join(cells)
+            if len(line) + len(row.key.meaning) + 2 > room:
+                print(f"{line.rstrip()}\n      {row.key.meaning}")
+            else:
+                print(f"{line}  {row.key.meaning}".rstrip())
     print("\nAs a variable: TELLTALE_ and the key in capitals, words apart: kafka.saslUsername is")
     print("TELLTALE_KAFKA_SASL_USERNAME. A secret may be in a file: TELLTALE_KAFKA_SASL_PASSWORD_FILE.")
 

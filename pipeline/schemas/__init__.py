@@ -18,16 +18,19 @@ NAMESPACES = ("vehicle", "telltale")
 
 
 def find_topic(name: str, prefix: str = "") -> Topic:
-    """The topic that a person means by `alerts`, `dead-letters`, `vehicle.alerts` or the prefixed name.
+    """The topic that a person means by `alerts`, `deliveries`, `vehicle.alerts` or the prefixed name.
 
     ConfigurationError, with advice, if it is none of ours.
     """
     plain = name.removeprefix(prefix)
-    words = (plain, plain.removesuffix("s"), f"{plain}s")
+    words = (plain, plain.removesuffix("s"), f"{plain}s", f"{plain.removesuffix('y')}ies")
     candidates = [plain, *(f"{space}.{word}" for space in NAMESPACES for word in words)]
     for candidate in candidates:
         if candidate in TOPICS:
             return TOPICS[candidate]
+    ending = [topic for topic in TOPICS.values() if any(topic.name.endswith(f"-{word}") for word in words)]
+    if len(ending) == 1:
+        return ending[0]
     shorts = [short_name(topic) for topic in TOPICS.values()]
     near = difflib.get_close_matches(plain, [*shorts, *TOPICS], n=1)
     raise ConfigurationError(

@@ -224,6 +224,7 @@ def test_one_settings_file_serves_all_processes(tmp_path: Path, here: Here) -> N
 
 def test_the_version_is_told_for_people_and_programs(here: Here) -> None:
     assert here("version").stdout.splitlines()[0] == "telltale 0.1.0"
+    assert here("--version").stdout == "telltale 0.1.0\n"
     assert json.loads(here("version", "--json").stdout)["telltale"] == "0.1.0"
 
 

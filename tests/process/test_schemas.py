@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from pipeline.process import TOPICS, Topic, format_time
+from pipeline.process import TOPICS, ConfigurationError, Topic, format_time
 from pipeline.schemas import find_topic, schema_of, schema_text, short_name
 
 AT = format_time(1_767_225_610_000)
@@ -175,6 +175,26 @@ def test_a_topic_with_events_has_a_schema_and_a_short_name(topic: Topic) -> None
     assert (topic.event_type is None) or schema_of(topic) is not None
     assert find_topic(short_name(topic)) == find_topic(topic.name) == topic
     assert find_topic(f"demo.{topic.name}", "demo.") == topic
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("deliveries", "vehicle.command-deliveries"),
+        ("delivery", "vehicle.command-deliveries"),
+        ("responses", "vehicle.command-responses"),
+        ("dead-letters", "vehicle.dead-letter"),
+        ("geofence-event", "vehicle.geofence-events"),
+        ("rules", "telltale.rules"),
+    ],
+)
+def test_a_topic_is_found_by_what_people_call_it(word: str, name: str) -> None:
+    assert find_topic(word).name == name
+
+
+def test_a_word_that_fits_several_topics_is_not_guessed() -> None:
+    with pytest.raises(ConfigurationError, match="no topic is called 'status'"):
+        find_topic("status")
 
 
 @pytest.mark.parametrize(("file", "example"), EVERY)

@@ -21,8 +21,8 @@ from tests.process.commands import Here
 
 pytestmark = pytest.mark.integration
 
-Sent = tuple[str, int]
-"""Vehicle and a number."""
+Sent = tuple[str | None, int]
+"""Vehicle (None: a tick) and a number."""
 
 
 async def _produce(address: str, prefix: str, committed: Sequence[Sent], aborted: Sequence[Sent]) -> None:
@@ -38,8 +38,8 @@ async def _produce(address: str, prefix: str, committed: Sequence[Sent], aborted
                 await producer.send_and_wait(
                     f"{prefix}vehicle.alerts",
                     json.dumps({"n": number}).encode(),
-                    key=vehicle.encode(),
-                    partition=partition_of(vehicle.encode(), 2),
+                    key=None if vehicle is None else vehicle.encode(),
+                    partition=0 if vehicle is None else partition_of(vehicle.encode(), 2),
                     timestamp_ms=1_767_225_610_000 + number,
                 )
             await (producer.commit_transaction() if commit else producer.abort_transaction())
@@ -49,9 +49,9 @@ async def _produce(address: str, prefix: str, committed: Sequence[Sent], aborted
 
 @pytest.fixture
 def alerts(here: Here, kafka_address: str, prefix: str) -> Here:
-    """Six committed records of three vehicles, and two of an aborted transaction."""
-    sent = [(f"v{number % 3}", number) for number in range(6)]
-    asyncio.run(_produce(kafka_address, prefix, sent, [("v0", 90), ("v1", 91)]))
+    """Six committed records of three vehicles and a tick, and two of an aborted transaction."""
+    sent: list[Sent] = [(f"v{number % 3}", number) for number in range(6)]
+    asyncio.run(_produce(kafka_address, prefix, [*sent, (None, 6)], [("v0", 90), ("v1", 91)]))
     here.set(TELLTALE_KAFKA_BOOTSTRAP=kafka_address, TELLTALE_PREFIX=prefix)
     return here
 
@@ -64,6 +64,11 @@ def test_committed_records_are_shown_in_the_order_of_their_times(alerts: Here) -
     done = alerts("tail", "alerts", "--from-beginning", "--no-follow", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert numbers(done.stdout) == [0, 1, 2, 3, 4, 5]
+
+
+def test_ticks_are_shown_to_whoever_asks(alerts: Here) -> None:
+    done = alerts("tail", "alerts", "--from-beginning", "--no-follow", "--json", "--ticks")
+    assert numbers(done.stdout) == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_one_vehicle_can_be_watched(alerts: Here) -> None:
