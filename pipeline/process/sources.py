@@ -125,7 +125,10 @@ def _from_file(
             return _from_secret_file(key, Path(file.value.text), f"{config}:{file.line}", problems)
     if entry is None or entry.value is None:
         return None
-    return Found(key, _plain(entry.value), f"{config}:{entry.line}")
+    source = f"{config}:{entry.line}"
+    if key.many and isinstance(entry.value, Scalar):  # the same text means the same in both
+        return Found(key, _parse_many(key, entry.value.text, source, problems), source)
+    return Found(key, _plain(entry.value), source)
 
 
 def _from_secret_file(key: Key, path: Path, source: str, problems: list[str]) -> Found | None:
@@ -137,12 +140,12 @@ def _from_secret_file(key: Key, path: Path, source: str, problems: list[str]) ->
         return None
 
 
-def _parse_many(key: Key, text: str, variable: str, problems: list[str]) -> object:
+def _parse_many(key: Key, text: str, source: str, problems: list[str]) -> object:
     if _JSON.match(text):
         try:
             return json.loads(text)
         except ValueError as error:
-            problems.append(f"{key.key}: is not JSON: {error} (from {variable})")
+            problems.append(f"{key.key}: is not JSON: {error} (from {source})")
             return None
     return [part.strip() for part in text.split(",") if part.strip()]
 

@@ -121,8 +121,10 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", ["a,b", " a , b ,", '["a", "b"]'])
-def test_a_list_in_the_environment_is_comma_separated_or_json(written: str) -> None:
+def test_a_list_is_comma_separated_or_json_in_either_source(tmp_path: Path, written: str) -> None:
     assert read({"TELLTALE_BROKER_TOPICS": written}).broker.topics == ("a", "b")
+    quoted = written.replace("'", "''")
+    assert read(None, f"broker: {{topics: '{quoted}'}}", tmp_path).broker.topics == ("a", "b")
 
 
 def test_mappings_and_lists_come_from_the_file_or_as_json(tmp_path: Path) -> None:
