@@ -86,9 +86,9 @@ class Memory:
     layout: Layout = field(repr=False, compare=False)
     values: list[object]
     times: list[int]
-    previous: list[object]
-    """The sample before the last, for signals whose history is read."""
-    previous_times: list[int]
+    previous: dict[int, object]
+    """The sample before the last, for the signals whose history is read, and no others."""
+    previous_times: dict[int, int]
     stale: dict[int, object]
     """The last values of signals that are UNKNOWN by age."""
 
@@ -96,7 +96,9 @@ class Memory:
     def empty(cls, layout: Layout) -> "Memory":
         """Of a vehicle that has said nothing yet."""
         size = len(layout.names)
-        return cls(layout, [UNKNOWN] * size, [NEVER] * size, [UNKNOWN] * size, [NEVER] * size, {})
+        previous: dict[int, object] = dict.fromkeys(layout.with_history, UNKNOWN)
+        times = dict.fromkeys(layout.with_history, NEVER)
+        return cls(layout, [UNKNOWN] * size, [NEVER] * size, previous, times, {})
 
     def take(self, slot: int, at: int, value: object) -> None:
         """A sample that is not older than the signal's last one."""

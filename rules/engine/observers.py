@@ -172,7 +172,7 @@ class Observer:
                     occasion = Occasion("severityRaised", max(seen.at, alert.fired_at))
         elif was_resting:
             return
-        vehicle.rules_changed.add(rule.index)
+        vehicle.rules_changed |= 1 << rule.index
         if occasion is not None:
             self._reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
         if alert.phase is Phase.RESTING:
@@ -218,7 +218,7 @@ class Observer:
             return  # not a number: neither a value to show nor a peak
         if value != alert.value or type(value) is not type(alert.value):
             alert.value = value
-            vehicle.rules_changed.add(rule.index)
+            vehicle.rules_changed |= 1 << rule.index
         if isinstance(value, float | int) and not isinstance(value, bool):
             peak = alert.peak
             if peak is None or (value < peak if rule.rule.lowest else value > peak):

@@ -17,6 +17,7 @@ import msgspec
 
 from rules.engine.alerts import Alert, Phase
 from rules.engine.memory import FOREVER, NEVER, Layout
+from rules.engine.programs import bits
 from rules.engine.vehicle import VehicleState
 from rules.language.values import UNKNOWN
 
@@ -51,10 +52,10 @@ def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
         parts[VALUES] = _values(vehicle)
         vehicle.values_changed = False
     if vehicle.rules_changed:
-        for index in sorted(vehicle.rules_changed):
+        for index in bits(vehicle.rules_changed):
             alert = vehicle.alerts.get(index)
             parts[RULE + vehicle.program.rules[index].rule.name] = None if alert is None else _alert(alert)
-        vehicle.rules_changed.clear()
+        vehicle.rules_changed = 0
     return parts
 
 

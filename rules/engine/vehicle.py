@@ -39,7 +39,7 @@ class VehicleState:
     attention: int = 0
     """The rules whose alerts want to see every message that they read."""
     values_changed: bool = field(default=False, compare=False)
-    rules_changed: set[int] = field(default_factory=set, compare=False)
+    rules_changed: int = field(default=0, compare=False)
     columns: Any = field(default=None, repr=False, compare=False)
     """How the values are packed, as long as no new signal comes."""
 
@@ -75,7 +75,7 @@ class VehicleState:
             until = self.program.rules[index].forgotten_after(alert)
             if until is None or until < self.time:
                 del self.alerts[index]
-                self.rules_changed.add(index)
+                self.rules_changed |= 1 << index
             else:
                 rests = min(rests, until)
         self.rests_until = rests
