@@ -51,7 +51,7 @@ class Partition:
         self._releasing = False
         self._suspicion = Suspicion()
         self._last_commit = float("-inf")
-        self._slice = 256
+        self._slice = 64
         self._delivered = 0
         self._seen: tuple[int, dict[str, int]] | None = None
         self.without_session_since: float | None = None

@@ -25,9 +25,12 @@ _AT_ONCE = 6
 class Reader:
     """What a worker wants to know of Kafka beside its inputs."""
 
-    def __init__(self, client: Mapping[str, Any], group: str) -> None:
+    def __init__(
+        self, client: Mapping[str, Any], group: str, *, stuck_after_s: float = _STUCK_AFTER_S
+    ) -> None:
         self._client = dict(client)
         self._group = group
+        self._stuck_after_s = stuck_after_s
         self._lookup: AIOKafkaConsumer | None = None
         self._lock = asyncio.Lock()
         self._few = asyncio.Semaphore(_AT_ONCE)
@@ -112,7 +115,7 @@ class Reader:
                     reached = await consumer.position(tp)
                     if reached > position:
                         position, moved = reached, time.monotonic()
-                    elif time.monotonic() - moved > _STUCK_AFTER_S:
+                    elif time.monotonic() - moved > self._stuck_after_s:
                         raise RestoreStuck(
                             f"{topic}[{partition}] cannot be read beyond {position}, its end is {end}:"
                             " a transaction hangs in it, or its broker does not answer"

@@ -86,7 +86,7 @@ class Transactions:
             max_batch_size=_BATCH_BYTES,
             max_request_size=2**31 - 1,
             request_timeout_ms=int(deadline_s * 1000),
-            retry_backoff_ms=50,
+            retry_backoff_ms=20,
         )
         try:
             async with asyncio.timeout(deadline_s):

@@ -52,7 +52,7 @@ class GroupOptions(NamedTuple):
     instance: str | None
     """Static membership: a process that comes back with it within the session time-out moves nothing."""
     session_timeout_s: float = 10.0
-    heartbeat_s: float = 2.0
+    heartbeat_s: float = 1.0
     rebalance_timeout_s: float = 30.0
 
 
@@ -183,7 +183,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         return state.position, self.seeks.get(tp, 0), _end(state)
 
     async def _seek_others_in_thread(self, tps: Iterable[TP]) -> Any:
-        return await self._ensure_consumer().seek_to_committed(*tps)
+        return await self._ensure_consumer().seek_to_committed(*(aiokafka.TopicPartition(*tp) for tp in tps))
 
     async def _heartbeat_in_thread(self, generation: int) -> str | None:
         """None if the coordinator confirms this member in this generation, else what it says."""

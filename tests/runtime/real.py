@@ -28,12 +28,12 @@ DEAD = "vehicle.dead-letter"
 T = TypeVar("T")
 
 
-def wait_until(claim: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
+def wait_until(claim: Callable[[], T], what: str, deadline_s: float = DEADLINE_S, pause_s: float = 0.05) -> T:
     """Its result as soon as that is true; fails with `what` after a generous time."""
     ends = time.monotonic() + deadline_s
     while not (result := claim()):
         assert time.monotonic() < ends, f"not within {deadline_s:.0f} s: {what}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return result
 
 
@@ -44,6 +44,8 @@ class World:
         self.bootstrap = bootstrap
         self.prefix = prefix
         self.directory = directory
+        self.empty_directory = directory / "empty"
+        self.empty_directory.mkdir()
         self.workers: list[WorkerProcess] = []
         self._sent = 0
 
@@ -164,7 +166,7 @@ class World:
         return len(self.read(OUTPUT)) + len(self.read(DEAD))
 
     def wait_for_outputs(self, count: int) -> None:
-        wait_until(lambda: self.outputs() >= count, f"{count} outputs; there are {self.outputs()}")
+        wait_until(lambda: self.outputs() >= count, f"{count} outputs", pause_s=0.3)
 
     def assert_exactly_once(self) -> None:
         """Outputs, dead letters and state, partition by partition, are those of a plain loop."""
@@ -207,12 +209,13 @@ class WorkerProcess:
             "TELLTALE_LOG_FORMAT": "json",
             "TELLTALE_CHECKPOINT_SESSION_TIMEOUT": f"{SESSION_S}s",
             "TELLTALE_TESTING": "1",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.runtime.process"],
                 env={**os.environ, **settings, **environment},
-                cwd=Path(__file__).parents[2],
+                cwd=world.empty_directory,
                 stdout=log,
                 stderr=log,
             )

@@ -450,3 +450,67 @@ async def _take_all(member: Member, generation: int) -> list[int]:
     tps = [TopicPartition(topic, 0) for topic in member.shared.inputs.values()]
     member.group.give(tps, generation)
     return await member.worker.assigned(tps, generation)
+
+
+class _Counter:
+    """Counts the turns of the loop."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    async def run(self) -> None:
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+def test_a_restore_gives_way_to_others_every_few_hundred_records() -> None:
+    async def scenario() -> None:
+        kafka = FakeKafka()
+        for index in range(5_000):
+            kafka.append(CHANGELOG, 0, *state_record(b"v%d" % index, b"1"))
+        kafka.append(CHANGELOG, 0, *marker_record(Marker({INPUT: 0}, {INPUT: "one"}, b"7")))
+        counter, at_turn = _Counter(), []
+
+        class Watched(Counting):
+            def restore(self, key: bytes, value: bytes) -> None:
+                at_turn.append(counter.turns)
+                super().restore(key, value)
+
+        counting = asyncio.create_task(counter.run())
+        member = Member(kafka, Watched, honest=True)
+        await member.take(1)
+        while member.worker.not_ready():
+            await asyncio.sleep(0)
+        counting.cancel()
+        assert len(at_turn) == 5_000
+        assert max(at_turn.count(turn) for turn in set(at_turn)) <= 500
+        await member.die()
+
+    run_warped(scenario())
+
+
+def test_slow_logic_gets_fewer_records_at_a_time_and_quick_logic_more() -> None:
+    async def scenario(per_record_s: float) -> list[int]:
+        kafka = filled(6_000)
+        sizes: list[int] = []
+        loop: Any = asyncio.get_running_loop()
+
+        class Timed(Counting):
+            def process(self, topic: str, records: Sequence[Any], out: list[Any]) -> None:
+                loop._warp.now += per_record_s * len(records)
+                sizes.append(len(records))
+                super().process(topic, records, out)
+
+        member = Member(kafka, Timed, honest=True)
+        member.group._dice.randint = lambda low, high: 2_000  # type: ignore[method-assign]
+        await member.take(1)
+        await settle(kafka, member)
+        assert_exactly_once(kafka)
+        await member.die()
+        return sizes
+
+    slow = run_warped(scenario(0.001))
+    assert max(slow[2:]) * 0.001 <= 0.04
+    quick = run_warped(scenario(0.000_001))
+    assert max(quick) == 2_000
