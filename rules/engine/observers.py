@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from rules.engine.alerts import Alert, Change, Observation, Phase, observe
 from rules.engine.expressions import Expression
-from rules.engine.memory import Look
+from rules.engine.memory import NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
 from rules.engine.programs import Programs, bits
 from rules.engine.reports import Cause, Occasion, Reporter, failure
@@ -85,11 +85,14 @@ class Observer:
     def sweep(self, vehicle: VehicleState, limit: int, cause: Cause, out: list[Outcome]) -> None:
         """Fire, in order, every timer due before `limit`."""
         vehicle.values_changed = True  # at least `due` is another one
+        fired = NEVER
         while True:
             due = self.next_due(vehicle, max(vehicle.time, vehicle.swept))
             if due >= limit:
                 vehicle.due = due
                 return
+            assert due > fired, "a timer fires once"
+            fired = due
             self._fire(vehicle, due, cause, out)
             vehicle.swept = due + 1
 

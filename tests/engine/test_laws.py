@@ -24,7 +24,7 @@ from tests.engine.model import CHANGED, WHENS, Entry, Message, Record, RuleModel
 STALE_AFTER = st.sampled_from([4, 6, 12, 100_000])
 
 
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(rule_lists(), logs(), STALE_AFTER)
 def test_engine_says_what_the_plain_model_says(
     rules: list[RuleModel], entries: list[Entry], stale_after: int
