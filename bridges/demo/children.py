@@ -73,6 +73,7 @@ class Child:
                 break
             if not self._resume.is_set():
                 continue
+            self.phase = Phase.DEAD
             if self.exit_code in HOPELESS:
                 raise ChildFailed(self, f"ended with exit code {self.exit_code}")
             self.restarts += 1
@@ -123,7 +124,7 @@ class Child:
                 await process.wait()
         self.exit_code = code
         self.last_exit = _explain(code)
-        self.phase = Phase.DEAD if self._wanted else Phase.STOPPED
+        self.phase = Phase.STOPPED
         self._process = None
 
     async def _watch_log(self, position: int) -> None:

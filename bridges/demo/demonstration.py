@@ -8,6 +8,7 @@ it ends before the stages do, and from then on the log is finite.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bridges.demo.health import Rounds
 from bridges.demo.installation import STAGES, Installation
 from bridges.demo.observer import Observer
 from bridges.demo.screen import Screen
+from bridges.demo.threads import beside
 from bridges.demo.view import Scene
 
 READY_WITHIN_S = 180.0
@@ -74,6 +76,9 @@ class Demonstration:
         """Play it; the books where the plan has an end. Raises what went wrong, or Interrupted."""
         for number in _SIGNALS:
             self._loop.add_signal_handler(number, self._on_signal)
+        # A client that complains would write across the screen.
+        words = logging.FileHandler(self.directory / "demo.log")
+        logging.getLogger().addHandler(words)
         keep_logs = True
         try:
             await self._guarded(self._set_up())
@@ -85,6 +90,8 @@ class Demonstration:
             raise
         finally:
             await self._clear_away(keep_logs=keep_logs)
+            logging.getLogger().removeHandler(words)
+            words.close()
             for number in _SIGNALS:
                 self._loop.remove_signal_handler(number)
 
@@ -101,6 +108,8 @@ class Demonstration:
         observer = Observer(self._installation.kafka.bootstrap, self._loop.time)
         await observer.open()
         self._observer = observer
+        self._in_background(observer.read())
+        self._in_background(self._keep_brokers(observer))
         self._screen.say(f"Starting {', '.join(STAGES)}")
         for child in self._stages.values():
             self._in_background(child.keep())
@@ -141,6 +150,15 @@ class Demonstration:
         await observer.all_read()
         return observer.accounts.summary(published=published, latency_ms=fleet["latency_ms"])
 
+    async def _keep_brokers(self, observer: Observer) -> None:
+        """A broker that dies is started again on its data, as our own processes are."""
+        while True:
+            for name, broker in self._installation.brokers.items():
+                if not broker.running:
+                    observer.board.note(self._loop.time(), f"{name} died and is started again")
+                    await beside(broker.restart)
+            await asyncio.sleep(1.0)
+
     async def _update_downlink(self, observer: Observer) -> None:
         """Take the downlink away for some seconds, once, as an update does."""
         downlink = self._stages["downlink"]
@@ -175,10 +193,15 @@ class Demonstration:
                     fleet=self._report,
                     children=self._children,
                     conditions=self._rounds.conditions,
-                    rules=[path.stem for path in self._plan.rules if path.stem != "catalog"],
+                    rules=self._rule_names(observer),
                 )
             )
             await asyncio.sleep(DRAW_EVERY_S)
+
+    def _rule_names(self, observer: Observer) -> list[str]:
+        """Those that ship are called as their files are; others are known when they have fired."""
+        files = [path.stem for path in self._plan.rules if path.is_file() and path.stem != "catalog"]
+        return [*files, *(name for name in observer.board.fired if name not in files)]
 
     def _on_report(self, line: bytes) -> None:
         self._report = orjson.loads(line)

@@ -6,11 +6,10 @@ here: end offsets would not do, since a transaction's marker takes an offset tha
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 Place = tuple[str, int]
@@ -27,8 +26,9 @@ class LogReader:
         self.last: dict[Place, int] = {}
 
     async def open(self) -> None:
-        """Connect, and stand at the beginning of every partition."""
+        """Connect, and stand at the beginning of every partition of the topics, which exist."""
         self._consumer = AIOKafkaConsumer(
+            *self._topics,
             **self._options,
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -38,12 +38,6 @@ class LogReader:
         await self._consumer.start()
         self._admin = AIOKafkaAdminClient(**self._options)
         await self._admin.start()
-        places = []
-        for topic in self._topics:
-            partitions = await self._consumer._client._wait_on_metadata(topic)
-            places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
-        self._consumer.assign(places)
-        await self._consumer.seek_to_beginning(*places)
 
     async def read(self, timeout_s: float = 0.2) -> list[Any]:
         """Return what has arrived: records as the client gives them, each partition in its order."""
@@ -76,7 +70,7 @@ class LogReader:
 
     async def close(self) -> None:
         """Disconnect."""
-        async with asyncio.TaskGroup() as group:
-            for client in (self._consumer, self._admin):
-                if client is not None:
-                    group.create_task(client.stop() if client is self._consumer else client.close())
+        if self._admin is not None:
+            await self._admin.close()
+        if self._consumer is not None:
+            await self._consumer.stop()

@@ -26,28 +26,19 @@ class Observer:
         options = {"bootstrap_servers": bootstrap, "client_id": "demo-observer"}
         self._reader = LogReader(options, [topic_name(PREFIX, topic) for topic in TOPICS])
         self._now = now
-        self._reading: asyncio.Task[None] | None = None
         self.accounts = Accounts()
         self.board = Board()
 
     async def open(self) -> None:
-        """Connect and begin to read."""
+        """Connect."""
         await self._reader.open()
-        self._reading = asyncio.create_task(self._read(), name="observer")
 
     async def close(self) -> None:
-        """Stop reading and disconnect."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        """Disconnect."""
         await self._reader.close()
 
-    @property
-    def failed(self) -> bool:
-        """Tell whether reading has ended by itself."""
-        return self._reading is not None and self._reading.done()
-
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """Keep the books, until cancelled."""
         while True:
             records = await self._reader.read()
             now = self._now()
