@@ -127,6 +127,19 @@ def test_receive_maximum_bounds_what_is_not_acknowledged(mqtt: MqttAddress, pref
         assert slow.take(40) == numbered(50)[10:]
 
 
+def test_order_is_kept_while_the_broker_holds_messages_back(mqtt: MqttAddress, prefix: str) -> None:
+    slow, source = Party(receive_maximum=10), Party()
+    with slow.at(mqtt), source.at(mqtt):
+        slow.subscribe(f"$share/telltale/{prefix}/+/telemetry")
+        taken: list[bytes] = []
+        for payload in numbered(300):
+            source.publish(f"{prefix}/v1/telemetry", payload)
+            # Two steps behind: there is always a backlog, and new messages arrive while it moves.
+            if len(taken) < int(payload) - 20:
+                taken += slow.take(1)
+        assert taken + slow.take(300 - len(taken)) == numbered(300)
+
+
 def test_resumed_session_gets_everything_unacknowledged_again_and_in_order(
     mqtt: MqttAddress, prefix: str
 ) -> None:
