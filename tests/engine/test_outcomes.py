@@ -121,7 +121,7 @@ def test_each_rung_acts_once() -> None:
     }
     drive = Drive(rule_set({"fast": rule}))
     said = [
-        drive.say(second, speed=speed) for second, speed in enumerate([110.0, 130.0, 125.0, 140.0, 160.0])
+        drive.say(second, speed=speed) for second, speed in enumerate([110.0, 130.0, 105.0, 140.0, 160.0])
     ]
     published = [outcome for out in said for outcome in out if isinstance(outcome, PublishRecord)]
     assert [outcome.alert.severity for outcome in published] == ["warning", "critical"]
