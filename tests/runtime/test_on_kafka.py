@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bridges.embedded import EmbeddedKafka
 from tests.runtime.counting import INPUT, OUTPUT
 from tests.runtime.real import CHANGELOG, DEAD, PARTITIONS, SESSION_S, World, wait_until
 
@@ -129,6 +130,27 @@ def test_a_restart_within_the_session_time_out_moves_nothing(world: World) -> No
     if time.monotonic() - began < SESSION_S:  # on a machine too slow for that, they may move
         assert two.metric("telltale_counting_restore_seconds_count") == takeovers
     world.assert_exactly_once()
+
+
+@pytest.mark.faults
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing(prefix: str, tmp_path: Path) -> None:
+    with EmbeddedKafka() as kafka:
+        world = World(kafka.bootstrap, prefix, tmp_path)
+        try:
+            world.create_topics()
+            worker = world.worker("one").wait_ready()
+            world.send(1_000)
+            kafka.kill()
+            wait_until(lambda: worker.get("/readyz")[0] == 503, "readiness says that Kafka is away")
+            assert worker.get("/healthz")[0] == 200
+            kafka.restart()
+            world.send(400)
+            world.wait_for_outputs(len(world.read(INPUT)))
+            wait_until(worker.ready, "ready again")
+            worker.drain()
+            world.assert_exactly_once()
+        finally:
+            world.clean_up()
 
 
 def test_topics_that_do_not_fit_end_the_worker_with_every_difference(world: World) -> None:
