@@ -64,6 +64,7 @@ DOWNLINK_PUBLISH_SECONDS = Histogram(
     "telltale_downlink_publish_seconds", "From a command's PUBLISH to its PUBACK", buckets=_MILLISECONDS
 )
 DOWNLINK_IN_FLIGHT = Gauge("telltale_downlink_in_flight_commands", "Commands read and not yet dealt with")
+DOWNLINK_LAG = Gauge("telltale_downlink_lag_records", "Records of this process's partitions not yet read")
 DOWNLINK_CONNECTED = Gauge(
     "telltale_downlink_mqtt_connected", "1 while there is a connection to the MQTT broker"
 )

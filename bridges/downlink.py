@@ -35,6 +35,8 @@ DELIVERIES = "vehicle.command-deliveries"
 DEAD_LETTERS = "vehicle.dead-letter"
 _COMMIT_PERIOD_S = 0.5
 _POLL_S = 0.25
+_WATCH_PERIOD_S = 2.0
+_STUCK_S = 120.0
 _FULL_PAUSE_S = 0.01
 _PATIENCE_S = 5.0
 
@@ -81,6 +83,8 @@ class Downlink:
         self._group_problem: str | None = "no partition is assigned yet"
         self._reading_problem: str | None = None
         self._commit_problem: str | None = None
+        self._watch_problem: str | None = None
+        self._polled_at = asyncio.get_running_loop().time()
 
     async def main(self) -> None:
         """Run until asked to stop."""
@@ -92,6 +96,7 @@ class Downlink:
             await context.reach("Kafka's consumer group", self._inbox.open)
             context.health.check("mqtt", lambda: self._link.problem)
             context.health.check("kafka", self._ask_kafka)
+            context.health.liveness("poll", self._ask_poll)
             self._link.release()
             stopping = asyncio.create_task(context.stopping.wait(), name="stopping")
             reading = asyncio.create_task(self._read(), name="read")
@@ -101,6 +106,7 @@ class Downlink:
                 asyncio.create_task(self._link.run(), name="link"),
                 asyncio.create_task(self._ledger.run(), name="ledger"),
                 asyncio.create_task(self._commit_often(), name="commit"),
+                asyncio.create_task(self._watch(), name="watch"),
                 self._couriers.failure,
             }
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -122,6 +128,7 @@ class Downlink:
 
     async def _read(self) -> None:
         while True:
+            self._polled_at = asyncio.get_running_loop().time()
             try:
                 room = self._window - sum(map(len, self._progress.values()))
                 records = await self._inbox.get(max(room, 0), _POLL_S)
@@ -162,6 +169,7 @@ class Downlink:
     async def _recall(self) -> None:
         """Read which commands of the new partitions have a delivery already: they are not sent again."""
         while self._new:
+            self._polled_at = asyncio.get_running_loop().time()
             new = set(self._new)
             try:
                 # No more than the window can be recorded and not committed.
@@ -242,6 +250,17 @@ class Downlink:
             await asyncio.sleep(_COMMIT_PERIOD_S)
             await self._commit()
 
+    async def _watch(self) -> None:
+        """Ask Kafka how far behind we are, and whether it is there."""
+        while True:
+            await asyncio.sleep(_WATCH_PERIOD_S)
+            try:
+                accounting.DOWNLINK_LAG.set(await self._inbox.lag())
+            except KafkaUnavailable as error:
+                self._watch_problem = str(error)
+            else:
+                self._watch_problem = None
+
     async def _commit(self) -> None:
         offsets = {
             partition: offset
@@ -290,7 +309,17 @@ class Downlink:
         self._context.log.info("Partitions assigned", partitions=len(partitions))
 
     def _ask_kafka(self) -> str | None:
-        return self._group_problem or self._reading_problem or self._commit_problem or self._ledger.problem
+        return (
+            self._group_problem
+            or self._watch_problem
+            or self._reading_problem
+            or self._commit_problem
+            or self._ledger.problem
+        )
+
+    def _ask_poll(self) -> str | None:
+        still_s = asyncio.get_running_loop().time() - self._polled_at
+        return f"nothing was asked of Kafka for {still_s:.0f} s" if still_s > _STUCK_S else None
 
     async def _check_topics(self) -> None:
         await check_partitions(self._outbox, self._names.values(), self._settings.partitions)

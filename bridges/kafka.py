@@ -24,6 +24,7 @@ BATCH_BYTES = 128 * 1024
 LEAST_BATCH_BYTES = 4 * 1024
 _REQUEST_TIMEOUT_MS = 15_000
 _SESSION_TIMEOUT_MS = 10_000
+_ANSWER_S = 5.0
 _GOODBYE_S = 1.0
 
 Header = tuple[str, bytes]
@@ -273,6 +274,20 @@ class Inbox:
             return {
                 place.partition: await self._consumer.position(place) for place in self._consumer.assignment()
             }
+
+    async def lag(self) -> int:
+        """Offsets of our partitions that `get` has not passed; Kafka is asked. Raises KafkaUnavailable."""
+        assert self._consumer is not None, "the inbox is closed"
+        places = self._consumer.assignment()
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                with _translated():
+                    ends = await self._consumer.end_offsets(places)
+                    return sum(
+                        [max(0, ends[place] - await self._consumer.position(place)) for place in places]
+                    )
+        except TimeoutError:
+            raise KafkaUnavailable(f"Kafka has not answered for {_ANSWER_S:g} s") from None
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit the offset of the next record of each partition. Raises KafkaUnavailable."""

@@ -35,6 +35,8 @@ REFUSED = 0x80
 NOT_AUTHORIZED = 0x87
 QUOTA_EXCEEDED = 0x97
 
+_TAKEN_OVER = 0x8E
+
 _PACKETS_A_TURN = 2000
 _HOUSEKEEPING_S = 1.0
 _PUBACK = 0x40020000
@@ -376,7 +378,12 @@ class Connection:
         if self._closing:
             self._end("closed")
         elif flags.is_disconnect_packet_from_server:
-            self._end(f"the broker closed the connection: {reason}")
+            advice = ""
+            if reason.value == _TAKEN_OVER:
+                advice = (
+                    f"; another process connects as {self._broker.client_id!r}, each needs its own clientId"
+                )
+            self._end(f"the broker closed the connection: {reason}{advice}")
         else:
             self._end(f"the connection was lost: {reason}")
 

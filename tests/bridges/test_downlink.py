@@ -296,6 +296,7 @@ def test_a_kafka_killed_and_restarted_costs_no_command(
                 await downlink.until(lambda: len(fleet.messages) > 10, "publishing")
                 if batch == 0:
                     await asyncio.to_thread(own_kafka.kill)
+                    await downlink.until(lambda: downlink.get("/readyz")[0] == 503, "saying that it is away")
                     await asyncio.to_thread(own_kafka.restart)
             records = await _all_delivered(own_kafka.bootstrap, prefix, fleet, 200, once=False)
         repeated = [key for key, n in Counter(dict(r.headers)["ce_id"] for r in records).items() if n > 1]
