@@ -127,7 +127,7 @@ def _broker(
 
 def _acceptor(etc: Path, port: int, tls: Tls | None) -> str:
     # Native transports are for Linux on x86 alone; the same plain one everywhere is one thing less to differ.
-    parameters = ["protocols=MQTT", "useEpoll=false", "useKQueue=false"]
+    parameters = ["protocols=MQTT", "useEpoll=false", "useKQueue=false", "directDeliver=false"]
     if tls is not None:
         (etc / "key-store").write_text(f"source.key={tls.key}\nsource.cert={tls.certificate}\n")
         parameters += ["sslEnabled=true", "keyStoreType=PEMCFG", f"keyStorePath={etc / 'key-store'}"]
