@@ -296,6 +296,21 @@ def test_a_poison_record_is_a_dead_letter_with_its_reason_and_leaves_no_trace_in
     run_warped(scenario())
 
 
+def test_an_output_that_is_too_large_is_looked_for_at_once() -> None:
+    async def scenario() -> None:
+        kafka = filled(10)
+        kafka.append(INPUT, 0, b"b", b"huge")
+        kafka.append(INPUT, 0, b"b", b"x")
+        member = Member(kafka, Counting, honest=True)
+        await member.take(1)
+        await settle(kafka, member)
+        assert_exactly_once(kafka)
+        assert value_of(member.metrics.failures) == 2  # it was seen, and it was found
+        await member.die()
+
+    run_warped(scenario())
+
+
 class _SlowLearner(Counting):
     """Fails twice on its first slices, as if something beside the records were at fault."""
 
@@ -408,7 +423,7 @@ def test_an_inbox_that_is_full_closes_the_partition_until_it_is_worked_off() -> 
     async def scenario() -> None:
         kafka = filled(30_000)
         member = Member(kafka, Counting, honest=True)
-        member.group._dice.randint = lambda low, high: 2_000  # type: ignore[method-assign]
+        member.group._dice.randint = lambda low, high: 2_000  # type: ignore[method-assign,assignment]
         await member.take(1)
         await asyncio.sleep(0.1)
         for _ in range(20):
@@ -490,6 +505,33 @@ def test_a_restore_gives_way_to_others_every_few_hundred_records() -> None:
     run_warped(scenario())
 
 
+def test_a_release_does_not_wait_for_the_end_of_a_large_batch() -> None:
+    async def scenario() -> None:
+        kafka = filled(2_000)
+        loop: Any = asyncio.get_running_loop()
+
+        class Slow(Counting):
+            def process(self, topic: str, records: Sequence[Any], out: list[Any]) -> None:
+                loop._warp.now += 0.001 * len(records)
+                super().process(topic, records, out)
+
+        member = Member(kafka, Slow, honest=True)
+        member.group._dice.randint = lambda low, high: 2_000  # type: ignore[method-assign,assignment]
+        await member.take(1)
+        await asyncio.sleep(0.1)
+        member.group.pump(member.worker)
+        while not kafka.commits:
+            await asyncio.sleep(0)
+        await member.give_up()
+        assert 0 < kafka.offsets[INPUT, 0][0] < 1_000
+        await member.take(2)
+        await settle(kafka, member)
+        assert_exactly_once(kafka)
+        await member.die()
+
+    run_warped(scenario())
+
+
 def test_slow_logic_gets_fewer_records_at_a_time_and_quick_logic_more() -> None:
     async def scenario(per_record_s: float) -> list[int]:
         kafka = filled(6_000)
@@ -503,7 +545,7 @@ def test_slow_logic_gets_fewer_records_at_a_time_and_quick_logic_more() -> None:
                 super().process(topic, records, out)
 
         member = Member(kafka, Timed, honest=True)
-        member.group._dice.randint = lambda low, high: 2_000  # type: ignore[method-assign]
+        member.group._dice.randint = lambda low, high: 2_000  # type: ignore[method-assign,assignment]
         await member.take(1)
         await settle(kafka, member)
         assert_exactly_once(kafka)

@@ -123,9 +123,10 @@ def test_a_worker_that_joins_or_leaves_moves_no_more_than_it_must(
         assert all(set(before[name]) <= set(after[name]) for name in left)
 
 
-def test_of_two_that_claim_a_partition_the_later_generation_has_it() -> None:
-    shares = share_out(4, {"zombie": Held(3, (0, 1)), "owner": Held(4, (0, 1))})
-    assert shares == {"zombie": [2, 3], "owner": [0, 1]}
+@pytest.mark.parametrize(("older", "later"), [("a", "b"), ("b", "a")])
+def test_of_two_that_claim_a_partition_the_later_generation_has_it(older: str, later: str) -> None:
+    shares = share_out(4, {older: Held(3, (0, 1)), later: Held(4, (0, 1))})
+    assert shares == {older: [2, 3], later: [0, 1]}
 
 
 # -- formats -----------------------------------------------------------------------------------------------
