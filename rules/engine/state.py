@@ -72,8 +72,13 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
 
 def deadline(packed: bytes) -> tuple[int, int, int]:
     """(first instant at which a timer may be due, event time, live clock) of the values' part."""
-    due, time, live = _read(packed, VALUES, lambda content: content[:3])
-    return FOREVER if due is None else due, time, live
+    found: tuple[int, int, int] = _read(packed, VALUES, _read_deadline)
+    return found
+
+
+def _read_deadline(content: Any) -> tuple[int, int, int]:
+    due, time, live = content[:3]
+    return (FOREVER if due is None else int(due)), int(time), int(live)
 
 
 def _read(packed: bytes, part: str, reader: Any, *arguments: Any) -> Any:
