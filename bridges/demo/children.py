@@ -67,6 +67,8 @@ class Child:
         failures = 0
         while self._wanted:
             await self._resume.wait()
+            if not self._wanted:
+                break
             began = asyncio.get_running_loop().time()
             await self._run_once()
             if not self._wanted:

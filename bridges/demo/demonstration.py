@@ -67,6 +67,8 @@ class Demonstration:
         self._children = [*self._stages.values(), self._fleet]
         self._rounds = Rounds(self._children)
         self._background: set[asyncio.Task[Any]] = set()
+        self._keeping: set[asyncio.Task[Any]] = set()
+        """Tasks that hold a child: cancelled, they would kill it; they end when it has drained."""
         self._observer: Observer | None = None
         self._report: Mapping[str, Any] = {}
         self._heading = ""
@@ -112,7 +114,7 @@ class Demonstration:
         self._in_background(self._keep_brokers(observer))
         self._screen.say(f"Starting {', '.join(STAGES)}")
         for child in self._stages.values():
-            self._in_background(child.keep())
+            self._keeping.add(asyncio.create_task(child.keep()))
         self._in_background(self._rounds.make())
         try:
             async with asyncio.timeout(READY_WITHIN_S):
@@ -133,9 +135,11 @@ class Demonstration:
         if not self._plan.undisturbed:
             self._in_background(self._update_downlink(observer))
         if self._plan.duration_s is None:
-            await self._fleet.keep()
-            raise AssertionError("a fleet that is kept does not end")
-        if await self._fleet.run() != 0:
+            self._keeping.add(asyncio.create_task(self._fleet.keep()))
+            await asyncio.Event().wait()
+        playing = asyncio.create_task(self._fleet.run())
+        self._keeping.add(playing)
+        if await asyncio.shield(playing) != 0:
             raise ChildFailed(self._fleet, f"ended with {self._fleet.last_exit}")
         return await self._close_the_books(observer, self._report)
 
@@ -221,12 +225,14 @@ class Demonstration:
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             while not task.done():
-                await asyncio.wait({task, stopping, *self._background}, return_when=asyncio.FIRST_COMPLETED)
+                others = self._background | self._keeping
+                await asyncio.wait({task, stopping, *others}, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     raise Interrupted
-                for beside in [beside for beside in self._background if beside.done()]:
-                    self._background.discard(beside)
-                    beside.result()
+                for other in [other for other in others if other.done()]:
+                    self._background.discard(other)
+                    self._keeping.discard(other)
+                    other.result()
             return task.result()
         finally:
             stopping.cancel()
@@ -242,6 +248,9 @@ class Demonstration:
         self._screen.say("Ending")
         await self._fleet.stop(10.0)
         await asyncio.gather(*(child.stop() for child in self._stages.values()))
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
         if self._observer is not None:
             await self._observer.close()
         await self._installation.close(keep_logs=keep_logs)

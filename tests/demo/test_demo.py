@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 
 TELLTALE = (sys.executable, "-c", "from pipeline.process.cli import main; main()")
 WITHIN_S = 240.0
+DRAINING = {"uplink.log", "normalize.log", "alerts.log", "downlink.log", "simulate.log"}
 KEYS = [
     "published",
     "redelivered",
@@ -112,16 +113,30 @@ def test_what_goes_in_comes_out_and_every_kind_occurs(tmp_path):
 
 def test_a_process_that_is_killed_is_started_again_and_nothing_outlives_the_end(tmp_path):
     with Demo("--vehicles", "5", directory=tmp_path) as demo:
-        demo.says("in Kafka")
+        for _ in range(2):  # at once, and when the fleet has driven for some seconds
+            demo.says("in Kafka")
         started = demo.descendants()
         victim = next(process for process in started if process.cmdline()[-2:] == ["run", "normalize"])
         victims = [victim, *victim.children()]
         victims[-1].kill()
         demo.says("normalize died (killed by SIGKILL) and is started again")
+        (log,) = tmp_path.glob("*/normalize.log")
+        while log.read_text().count("Started normalize") < 2:
+            demo.says("in Kafka")
         started += demo.descendants()
+        logs = {path.name: path for path in tmp_path.glob("*/*.log")}
+        held = {name: path.open() for name, path in logs.items()}  # readable after they are removed
         demo.interrupt()
         code, out = demo.ended()
         said = "".join(demo.lines)
+    last_words = {
+        name: file.read().strip().rpartition("\n")[2] for name, file in held.items() if name in DRAINING
+    }
+    for file in held.values():
+        file.close()
+    assert set(last_words) == DRAINING
+    # The one that was just started may still have been waiting for its partitions.
+    assert all(("Drained and ended" in it or "asked to stop" in it) for it in last_words.values()), last_words
     assert (code, out) == (0, ""), said
     assert [process for process in set(started) if process.is_running()] == []
     assert list(tmp_path.iterdir()) == [], "something was left behind"
