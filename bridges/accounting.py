@@ -25,7 +25,7 @@ UPLINK_DEAD_LETTERS = Counter(
 )
 UPLINK_ABANDONED = Counter(
     "telltale_uplink_abandoned_messages_total",
-    "Messages given up without an acknowledgement; the broker sends them again",
+    "Messages not in Kafka when the process ended; the broker sends them again",
 )
 UPLINK_ROUND_SECONDS = Histogram(
     "telltale_uplink_round_seconds", "From a round's first byte to Kafka's answer", buckets=_MILLISECONDS

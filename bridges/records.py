@@ -39,12 +39,13 @@ class Record(NamedTuple):
 
 
 class RecordMaker:
-    """Turns messages into records. `largest` is the size that Kafka takes, and may be lowered."""
+    """Turns messages into records. `largest` is the size of record that Kafka takes."""
 
     def __init__(self, routes: Routes, partitions: int, largest: int) -> None:
         self._routes = routes
         self._partitions = partitions
         self.largest = largest
+        self.lowered = False
         self._instant = -1
         self._instant_text = b""
 
@@ -65,37 +66,59 @@ class RecordMaker:
                 for name, value in properties.user:
                     headers.append((f"mqtt-user-{name}", value))
         except Misfit as misfit:
-            return self._dead_letter(message, misfit.code, str(misfit))
+            return self._dead_letter(topic, payload, received_at, misfit.code, str(misfit))
         except MalformedProperties as problem:
-            return self._dead_letter(message, "properties-invalid", str(problem))
+            return self._dead_letter(topic, payload, received_at, "properties-invalid", str(problem))
+        record = Record(target, partition, received_at, key, payload, headers)
         if not payload:
-            return self._dead_letter(message, "payload-empty", "the payload has no bytes", key)
+            return self._refuse(record, "payload-empty", "the payload has no bytes")
         # A header costs more in a record than in MQTT: names grow by a prefix, lengths are coded anew.
         size = len(payload) + 2 * len(topic) + 4 * len(message.properties) + _OVERHEAD
         if size > self.largest:
-            reason = f"the message has {size} bytes as a record, more than {self.largest}"
-            return self._dead_letter(message, "payload-too-large", reason, key)
-        return Record(target, partition, received_at, key, payload, headers)
+            return self.too_large(record)
+        return record
 
-    def _dead_letter(self, message: Message, code: str, reason: str, key: bytes | None = None) -> Record:
-        topic = message.topic[:_LONGEST_HEADER]
+    def lower(self, largest: int) -> None:
+        """Kafka takes less than was said: records that were made before have to be looked at by `fit`."""
+        self.largest = min(self.largest, largest)
+        self.lowered = True
+
+    def fit(self, record: Record) -> Record:
+        """The record, or what stands for it where Kafka does not take it."""
+        size = len(record.value) + sum(len(name) + len(value) for name, value in record.headers) + _OVERHEAD
+        return record if size <= self.largest else self.too_large(record)
+
+    def too_large(self, record: Record) -> Record:
+        """The dead letter of a record that Kafka does not take; a dead letter is cut once more."""
+        if record.code is not None:
+            return record._replace(value=record.value[: self.largest // 2])
+        reason = f"the message makes a record of more than {self.largest} bytes"
+        return self._refuse(record, "payload-too-large", reason)
+
+    def _refuse(self, record: Record, code: str, reason: str) -> Record:
+        topic = dict(record.headers)["mqtt-topic"]
+        return self._dead_letter(topic, record.value, record.timestamp, code, reason, record.key)
+
+    def _dead_letter(
+        self, topic: bytes, value: bytes, received_at: int, code: str, reason: str, key: bytes | None = None
+    ) -> Record:
+        whole, topic = topic, topic[:_LONGEST_HEADER]
         headers: list[Header] = [
             ("code", code.encode()),
             ("reason", reason.encode("utf-8", "replace")),
             ("stage", b"uplink"),
             ("source-topic", topic.decode(errors="replace").encode()),
             ("original-mqtt-topic", topic),
-            ("original-received-at", self._instant_text),
+            ("original-received-at", format_time(received_at).encode()),
         ]
-        kept = min(KEPT_BYTES, max(self.largest // 2, 0))
-        value = message.payload
+        kept = min(KEPT_BYTES, self.largest // 2)
         if len(value) > kept:
             headers.append(("truncated-from-bytes", str(len(value)).encode()))
             value = value[:kept]
         return Record(
             DEAD_LETTERS,
-            partition_of(key or topic, self._partitions),
-            message.received_at,
+            partition_of(key or whole, self._partitions),
+            received_at,
             key,
             value,
             headers,

@@ -4,7 +4,8 @@
     connection.acknowledge(packet_ids)    # and never forgets one that Kafka has not
 
 Messages are taken in the order of arrival and acknowledged in it, so a vehicle's order is the broker's. What
-is in flight is bounded by the receive maximum, and by reading no further where that does not bound it.
+is in flight is bounded by the receive maximum, and by reading no further where that does not bound it. A
+round stays in memory until Kafka has it: one that a producer gave up on is sent again, whole and in order.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from bridges import accounting
 from bridges.kafka import Outbox
 from bridges.mqtt import Connection, Message
-from bridges.records import RecordMaker
+from bridges.records import Record, RecordMaker
 from bridges.settings import UplinkGroup
 from bridges.ticks import Ticks
 from pipeline.process import format_time
@@ -26,11 +27,10 @@ from pipeline.process import format_time
 
 @dataclass(slots=True)
 class _Round:
-    """What has been received and is acknowledged together."""
+    """What has been received and is acknowledged together; ticks are records too, but no messages."""
 
+    records: list[Record] = field(default_factory=list)
     unacknowledged: dict[Connection, list[int]] = field(default_factory=dict)
-    produced: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
     messages: int = 0
     size: int = 0
     began_at: float | None = None
@@ -74,21 +74,15 @@ class Rounds:
         gathering = self._gathering
         if gathering.began_at is None:
             gathering.began_at = asyncio.get_running_loop().time()
-        make, add, names = self._maker.make, self._outbox.add, self._names
+        make, add = self._maker.make, gathering.records.append
         packet_ids = gathering.unacknowledged.setdefault(connection, [])
         size = duplicates = 0
         for message in messages:
-            record = make(message)
-            topic, partition, timestamp, key, value, headers, code = record
-            add(names[topic], partition, timestamp=timestamp, key=key, value=value, headers=headers)
+            add(make(message))
             if message.qos:
                 packet_ids.append(message.packet_id)
                 duplicates += message.duplicate
-            size += len(value) + len(message.properties)
-            if code is None:
-                gathering.produced[topic] += 1
-            else:
-                gathering.dead_letters[code] += 1
+            size += len(message.payload) + len(message.properties)
         gathering.messages += len(messages)
         gathering.size += size
         accounting.UPLINK_RECEIVED.inc(len(messages))
@@ -108,12 +102,16 @@ class Rounds:
 
     async def forward(self) -> None:
         """Send round after round, until `finish` was called and nothing is left. Raises SendFailed."""
-        while not self._finishing or self._outbox.waiting:
-            while self._outbox.waiting:
+        while not self._finishing or self._waiting:
+            while self._waiting:
                 await self._round()
             if not self._finishing:
                 await self._wake.wait()
                 self._wake.clear()
+
+    @property
+    def _waiting(self) -> bool:
+        return self._sending is not None or bool(self._gathering.records)
 
     def finish(self) -> None:
         """Let `forward` return when all that was received is in Kafka and acknowledged."""
@@ -122,19 +120,32 @@ class Rounds:
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
-        sending, self._gathering = self._gathering, _Round()
-        self._sending = sending
+        sending = self._sending
+        if sending is None:  # else it is one that was given up on
+            sending, self._gathering = self._gathering, _Round()
+            self._sending = sending
         began = loop.time()
         if sending.began_at is None:  # nothing but ticks
             sending.began_at = began
+        if self._maker.lowered:
+            sending.records = [self._maker.fit(record) for record in sending.records]
+        add, names = self._outbox.add, self._names
+        produced: Counter[str] = Counter()
+        dead_letters: Counter[str] = Counter()
+        for topic, partition, timestamp, key, value, headers, code in sending.records:
+            add(names[topic], partition, timestamp=timestamp, key=key, value=value, headers=headers)
+            if code is not None:
+                dead_letters[code] += 1
+            elif key is not None:
+                produced[topic] += 1
         await self._outbox.send()
         for connection, packet_ids in sending.unacknowledged.items():
             connection.acknowledge(packet_ids)
         self._sending = None
         accounting.UPLINK_ROUND_SECONDS.observe(loop.time() - began)
-        for topic, count in sending.produced.items():
+        for topic, count in produced.items():
             accounting.UPLINK_PRODUCED.labels(topic).inc(count)
-        for code, count in sending.dead_letters.items():
+        for code, count in dead_letters.items():
             accounting.UPLINK_DEAD_LETTERS.labels(code).inc(count)
         accounting.UPLINK_IN_FLIGHT.set(self.in_flight)
         if self._paused is not None and not self._finishing:
@@ -142,7 +153,7 @@ class Rounds:
             paused.resume()
 
     def forget(self) -> None:
-        """Give up what is in flight: it was not acknowledged, so the broker sends it again."""
+        """Give up what is in flight, at the end: it is not acknowledged, so the broker sends it again."""
         accounting.UPLINK_ABANDONED.inc(self.in_flight)
         self._gathering, self._sending, self._paused = _Round(), None, None
         accounting.UPLINK_IN_FLIGHT.set(0)
@@ -151,15 +162,9 @@ class Rounds:
         """Add a tick to every partition, behind everything that was received before it."""
         received_at = time.time_ns() // 1_000_000
         text = format_time(received_at).encode()
-        headers = [("received-at", text)]
-        for partition in range(partitions):
-            self._outbox.add(
-                topic,
-                partition,
-                timestamp=received_at,
-                key=None,
-                value=b'{"receivedAt":"%s"}' % text,
-                headers=headers,
-            )
+        value, headers = b'{"receivedAt":"%s"}' % text, [("received-at", text)]
+        self._gathering.records += [
+            Record(topic, partition, received_at, None, value, headers) for partition in range(partitions)
+        ]
         accounting.UPLINK_TICKS.inc()
         self._wake.set()

@@ -102,7 +102,7 @@ class UplinkGroup(SettingsGroup):
         description="MQTT topics whose messages go to vehicle.command-responses",
     )
     receive_maximum: int = Field(
-        default=2000,
+        default=10_000,
         ge=1,
         le=65535,
         description="messages that the broker may send before the first is acknowledged",

@@ -1,8 +1,7 @@
 """MQTT to Kafka: a message is acknowledged when Kafka has its record, and not before.
 
-The broker may send `receiveMaximum` messages ahead; while Kafka is slow or away it keeps the rest. Where the
-producer gives up on a round, the connection is closed without acknowledging it and all of it comes again.
-The session outlives the process: what was sent to it and not acknowledged is the next start's first message.
+The broker may send `receiveMaximum` messages ahead; while Kafka is slow or away it keeps the rest. The
+session outlives the process: what was sent to it and not acknowledged is the next start's first message.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _SLOW_S = 5.0
 
 
 class Uplink:
-    """One uplink process: who starts after whom, and what happens when Kafka gives up."""
+    """One uplink process: who starts after whom, and what happens when a producer gives up."""
 
     def __init__(self, context: Context[UplinkSettings]) -> None:
         settings = context.settings
@@ -104,9 +103,9 @@ class Uplink:
         await self._link.hold("draining")
 
     async def _forward(self) -> None:
-        """Rounds, and a new beginning on both sides where Kafka gives up on one."""
+        """Rounds, and a new producer where one has given up."""
+        self._link.release()
         while True:
-            self._link.release()
             try:
                 await self._rounds.forward()
             except SendFailed as failure:
@@ -114,12 +113,8 @@ class Uplink:
                 self._learn(failure)
             else:
                 return
-            if self._context.stopping.is_set():
-                return
             self._kafka_problem = reason
-            self._context.log.error(f"{reason}; its messages are read from the MQTT broker again")
-            await self._link.hold(reason)
-            self._rounds.forget()
+            self._context.log.error(f"{reason}; it is sent again by a new producer")
             await self._outbox.abandon()
             await self._reopen()
             self._kafka_problem = None
@@ -143,7 +138,7 @@ class Uplink:
         if failure.records > 1:
             self._outbox.shrink(failure.size // 2)
         else:
-            self._maker.largest = min(self._maker.largest, failure.size * 3 // 4)
+            self._maker.lower(failure.size * 3 // 4)
             self._context.log.warning(
                 "Kafka takes less than uplink.maxRecordBytes; what is larger becomes a dead letter",
                 bytes=self._maker.largest,
@@ -157,8 +152,8 @@ class Uplink:
             due = ticks.due(
                 loop.time(), connected_at=self._link.connected_at, waiting_since=self._rounds.waiting_since
             )
-            if due and self._outbox.is_open:
-                self._rounds.tick(self._names[RAW], self._settings.partitions)
+            if due:
+                self._rounds.tick(RAW, self._settings.partitions)
             elif ticks.withheld is not None:
                 accounting.UPLINK_TICKS_WITHHELD.labels(ticks.withheld).inc()
 

@@ -29,11 +29,11 @@ def start(kafka: KafkaAddress, mqtt: MqttAddress, prefix: str, tmp_path: Path) -
     number = itertools.count()
 
     def begin(name: str, **settings: object) -> Running:
-        root = prefix.rstrip(".")
+        root, this = prefix.rstrip("."), next(number)
         defaults: dict[str, object] = {
             "prefix": prefix,
             "partitions": PARTITIONS,
-            "client_id": f"{name}-{next(number)}",
+            "client_id": f"{name}-{this}",
             "kafka_bootstrap": kafka.bootstrap,
             "mqtt_host": mqtt.host,
             "mqtt_port": mqtt.port,
@@ -44,7 +44,7 @@ def start(kafka: KafkaAddress, mqtt: MqttAddress, prefix: str, tmp_path: Path) -
         else:
             defaults["downlink_command_topic"] = f"{root}/{{vehicle_id}}/commands/{{name}}"
             defaults["downlink_response_topic"] = f"{root}/{{vehicle_id}}/responses"
-        running = Running(name, tmp_path / f"{name}.log", **(defaults | settings))
+        running = Running(name, tmp_path / f"{name}-{this}.log", **(defaults | settings))
         started.append(running)
         return running
 

@@ -56,7 +56,7 @@ class Running:
             assert time.monotonic() < deadline, (
                 f"{self.name}: not {what} in {timeout_s} s: {self.log()[-10:]}"
             )
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def ready(self, timeout_s: float = 60.0) -> "Running":
         await self.until(lambda: self.get("/readyz")[0] == 200, "ready", timeout_s)

@@ -88,6 +88,20 @@ def test_a_payload_too_large_for_kafka_is_cut_and_says_so() -> None:
     assert "truncated-from-bytes" not in made(message(payload=b""))[1]
 
 
+def test_what_kafka_turns_out_not_to_take_is_set_aside_later() -> None:
+    records = maker()
+    good, large = records.make(message(payload=b"x")), records.make(message(payload=b"x" * 50_000))
+    records.lower(10_000)
+    records.lower(20_000)
+    assert records.largest == 10_000
+    assert records.fit(good) is good
+    dead = records.fit(large)
+    assert (dead.code, dead.key, dead.timestamp) == ("payload-too-large", b"v1", NOW)
+    assert dead.value == b"x" * 5_000
+    records.lower(4_000)
+    assert records.fit(dead).value == b"x" * 2_000
+
+
 def test_many_small_properties_count_as_what_they_cost_in_kafka() -> None:
     properties = MessageProperties(user=tuple((f"{n}", b"") for n in range(500)))
     assert made(message(properties=properties), largest=10_000)[0].code == "payload-too-large"
