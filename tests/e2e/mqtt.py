@@ -10,7 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from tests.e2e.fleet import Message
-from tests.e2e.processes import wait_until
+from tests.e2e.processes import DEADLINE_S
 
 
 class Vehicles:
@@ -21,14 +21,13 @@ class Vehicles:
 
     def __init__(self, host: str, port: int, root: str) -> None:
         self._root = root
-        self.commands: list[tuple[str, bytes]] = []
-        """(MQTT topic, payload), as they came."""
-        self._unacknowledged = 0
-        self._lock = threading.Lock()
+        self.commands: list[tuple[str, str, bytes]] = []
+        """(id, MQTT topic, payload), as they came."""
+        self._acknowledged: set[int] = set()
+        self._changed = threading.Condition()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=f"{root}-vehicles", protocol=paho.MQTTv5
         )
-        self._client.max_inflight_messages_set(200)
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._client.on_connect = self._on_connect
@@ -44,25 +43,40 @@ class Vehicles:
     def _on_connect(self, *_: object) -> None:
         self._client.subscribe(f"{self._root}/+/commands/+", qos=1)
 
-    def _on_publish(self, *_: object) -> None:
-        with self._lock:
-            self._unacknowledged -= 1
+    def _on_publish(self, _client: object, _userdata: object, mid: int, *_: object) -> None:
+        with self._changed:
+            self._acknowledged.add(mid)
+            self._changed.notify()
 
     def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
-        self.commands.append((message.topic, message.payload))
+        identity = bytes(message.properties.CorrelationData).decode()  # type: ignore[union-attr]
+        self.commands.append((identity, message.topic, message.payload))
 
     def publish(self, messages: Iterable[Message], *, per_second: float | None = None) -> int:
-        """Publish in order and wait until the broker has acknowledged all; how many it were."""
+        """Publish in order and wait until the broker has acknowledged all; how many it were.
+
+        A vehicle's next message waits for the acknowledgement of the one before: with several in flight, and
+        calls from another thread than its own, paho now and then sends a newer one first.
+        """
         count = 0
+        in_flight: dict[str, int] = {}
         for message in messages:
-            with self._lock:
-                self._unacknowledged += 1
-            self._client.publish(f"{self._root}/{message.vehicle}/telemetry", message.payload, qos=1)
+            self._wait_for(in_flight.pop(message.vehicle, None))
+            topic = f"{self._root}/{message.vehicle}/telemetry"
+            in_flight[message.vehicle] = self._client.publish(topic, message.payload, qos=1).mid
             count += 1
             if per_second is not None and count % 20 == 0:
                 time.sleep(20 / per_second)
-        wait_until(lambda: self._unacknowledged == 0, "the broker acknowledged every message")
+        for mid in in_flight.values():
+            self._wait_for(mid)
         return count
+
+    def _wait_for(self, mid: int | None) -> None:
+        if mid is None:
+            return
+        with self._changed:
+            assert self._changed.wait_for(lambda: mid in self._acknowledged, DEADLINE_S), "no acknowledgement"
+            self._acknowledged.discard(mid)
 
     def close(self) -> None:
         self._client.disconnect()

@@ -15,11 +15,16 @@ DEADLINE_S = 90.0
 PARTITIONS = 4
 
 
-def wait_until(claim: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+def wait_until(
+    claim: Callable[[], object], what: str | Callable[[], str], deadline_s: float = DEADLINE_S
+) -> None:
     """Return when `claim` holds; fail with `what` when it does not within a generous time."""
     ends = time.monotonic() + deadline_s
     while not claim():
-        assert time.monotonic() < ends, f"not within {deadline_s:.0f} s: {what}"
+        if time.monotonic() >= ends:
+            raise AssertionError(
+                f"not within {deadline_s:.0f} s: {what if isinstance(what, str) else what()}"
+            )
         time.sleep(0.05)
 
 
@@ -78,7 +83,7 @@ class Running:
         return self.get("/readyz")[0] == 200
 
     def wait_ready(self) -> "Running":
-        wait_until(self.is_ready, f"{self.name} is ready, it says {self.get('/readyz')[1]}")
+        wait_until(self.is_ready, lambda: f"{self.name} is ready, it says {self.get('/readyz')}")
         return self
 
     def signal(self, number: signal.Signals) -> None:

@@ -10,6 +10,7 @@ from tests.e2e.conftest import RULES, Install
 from tests.e2e.fleet import drive, interleaved
 from tests.e2e.mqtt import Vehicles
 from tests.e2e.processes import wait_until
+from tests.e2e.topics import read_topic
 from tests.e2e.verdict import assert_exactly_once, assert_state, wait_drained
 
 STAGES = ("uplink", "normalize", "alerts", "downlink")
@@ -35,11 +36,14 @@ def test_every_alert_and_command_is_the_one_that_a_recomputation_expects(
         duplicates = sum(one.duplicates for one in drives)
         assert counted["uplinked"] == counted["normalized"] + duplicates + counted["dead"]
         assert counted["alerts"] > 100
-        wait_until(lambda: len({_id(payload) for _, payload in vehicles.commands}) > 0, "a command came")
+        requested = {
+            json.loads(record.value)["id"]
+            for record in read_topic(kafka.bootstrap, f"{prefix}vehicle.commands")
+        }
+        wait_until(lambda: len(vehicles.commands) >= len(requested), "every command came")
+        assert {identity for identity, _, _ in vehicles.commands} == requested
+        assert len(vehicles.commands) == len(requested)
+        assert all(json.loads(payload)["limit"] == 110 for _, _, payload in vehicles.commands)
     finally:
         vehicles.close()
     assert [running.drain() for running in started] == [0, 0, 0, 0]
-
-
-def _id(payload: bytes) -> str:
-    return str(json.loads(payload)["id"])

@@ -10,6 +10,7 @@ import jsonschema
 
 from pipeline.process.names import changelog_topic, group_id
 from pipeline.process.topics import TOPICS
+from pipeline.runtime import read_record
 from rules import Engine, compile_rules, load
 from rules.instants import parse_instant
 from tests.e2e.fleet import Drive
@@ -45,18 +46,19 @@ def assert_exactly_once(bootstrap: str, prefix: str, drives: Sequence[Drive]) ->
         _assert_schema(name, records)
         _assert_no_id_twice(name, records)
 
-    expected = sorted((said for one in drives for said in said_of(one.vehicle, one.samples)), key=str)
+    telemetry = [record for record in topics["vehicle.telemetry"] if record.key is not None]
+    _assert_order(telemetry, drives)
+
+    expected = Counter(said for one in drives for said in said_of(one.vehicle, one.samples))
     alerts = [json.loads(record.value) for record in topics["vehicle.alerts"]]
-    assert sorted(map(_said, alerts), key=str) == expected
+    said = Counter(map(_said, alerts))
+    assert said == expected, f"missing: {expected - said}; too many: {said - expected}"
 
     fired = {alert["id"]: alert for alert in alerts if alert["state"] == "firing"}
     _assert_commands(topics["vehicle.commands"], fired)
     brakings = {json.loads(record.value)["id"] for record in topics["e2e.brakings"]}
     assert brakings == {key for key, alert in fired.items() if alert["rule"] == "braking"}
 
-    telemetry = [record for record in topics["vehicle.telemetry"] if record.key is not None]
-    samples = sorted((one.vehicle, sample.at, sample.sequence) for one in drives for sample in one.samples)
-    assert sorted(_identity(record) for record in telemetry) == samples
     raw = [record for record in topics["vehicle.raw"] if record.key is not None]
     published = sum(len(one.messages) for one in drives)
     dead = len(topics["vehicle.dead-letter"])
@@ -71,15 +73,18 @@ def assert_state(bootstrap: str, prefix: str, drives: Sequence[Drive], rules: st
     assert not isinstance(compiled, list)
     engine = Engine(compiled)
     parts: dict[str, dict[str, bytes]] = {}
-    for key, value in latest(read_topic(bootstrap, prefix + changelog_topic("alerts"))).items():
-        vehicle, separator, part = key.rpartition(b"\0")
-        if separator and vehicle:
-            parts.setdefault(vehicle.decode(), {})[part.decode()] = value
+    for record_key, value in latest(read_topic(bootstrap, prefix + changelog_topic("alerts"))).items():
+        match read_record(record_key, value):
+            case (bytes(key), bytes(packed)):
+                vehicle, _, part = key.rpartition(b"\0")
+                parts.setdefault(vehicle.decode(), {})[part.decode()] = packed
     for one in drives:
         newest = max(one.samples, key=lambda sample: sample.at)
-        vehicle = engine.restore(one.vehicle, parts[one.vehicle])
-        assert engine.event_time(vehicle) == newest.at, one.vehicle
-        assert engine.last_known(vehicle) == _values(newest), one.vehicle
+        state = engine.restore(one.vehicle, parts[one.vehicle])
+        assert state.time == newest.at, one.vehicle
+        slots = state.memory.layout.slots
+        assert {name: state.memory.last(slots[name]) for name in _values(newest)} == _values(newest)
+        assert not any(alert.phase for alert in state.alerts.values()), one.vehicle
 
 
 def _values(sample: Sample) -> dict[str, object]:
@@ -101,6 +106,23 @@ def _said(alert: dict[str, Any]) -> Said:
 def _identity(record: Any) -> tuple[str, int, int]:
     value = json.loads(record.value)
     return value["vehicleId"], parse_instant(value["ts"]), value["sequence"]
+
+
+def _assert_order(telemetry: Sequence[Any], drives: Sequence[Drive]) -> None:
+    """Every sample is there once, and each vehicle's are in the order in which it sent them."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for record in sorted(telemetry, key=lambda one: (one.partition, one.offset)):
+        vehicle, *sample = _identity(record)
+        found.setdefault(vehicle, []).append((sample[0], sample[1]))
+    for one in drives:
+        sent = [(sample.at, sample.sequence) for sample in one.samples]
+        came = found.get(one.vehicle, [])
+        wrong = next(
+            (place for place, pair in enumerate(zip(sent, came, strict=False)) if pair[0] != pair[1]), None
+        )
+        assert came == sent, (
+            f"{one.vehicle}: sent {len(sent)}, came {len(came)}; from number {wrong}: {came[wrong:][:8]}"
+        )
 
 
 def _assert_commands(records: Sequence[Any], fired: dict[str, dict[str, Any]]) -> None:
