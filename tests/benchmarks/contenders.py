@@ -49,6 +49,8 @@ class Contender:
     command: Callable[[Round], list[str | Path]]
     environment: Callable[[Round], Mapping[str, str]]
     change: Callable[[dict[str, Any]], Change]
+    changelog: Callable[[Round], str] | None = None
+    """A topic that gets one record for each input: the measure of its progress where offsets are none."""
 
     @contextmanager
     def running(self, where: Round) -> Any:
@@ -92,7 +94,13 @@ def _peer_change(record: dict[str, Any]) -> Change:
     return Change(record["vehicleId"], record["rule"], record["state"], record["at"])
 
 
-def _peer(name: str, title: str, program: str, python: Callable[[], Path]) -> Contender:
+def _peer(
+    name: str,
+    title: str,
+    program: str,
+    python: Callable[[], Path],
+    changelog: Callable[[Round], str] | None = None,
+) -> Contender:
     def group(where: Round) -> str:
         return f"{where.prefix}{name}"
 
@@ -111,7 +119,14 @@ def _peer(name: str, title: str, program: str, python: Callable[[], Path]) -> Co
         }
 
     return Contender(
-        name, title, group, output, lambda _: [python(), PEERS / program], environment, _peer_change
+        name=name,
+        title=title,
+        group=group,
+        output=output,
+        command=lambda _: [python(), PEERS / program],
+        environment=environment,
+        change=_peer_change,
+        changelog=changelog,
     )
 
 
@@ -141,6 +156,13 @@ TELLTALE = Contender(
     _telltale_environment,
     _telltale_change,
 )
-FAUST = _peer("faust", "plain Faust agent, one Table update a record", "plain_faust.py", _our_python)
+FAUST = _peer(
+    "faust",
+    "plain Faust agent, one Table update a record",
+    "plain_faust.py",
+    _our_python,
+    # Its commits of offsets were seen to stand still for minutes while it worked.
+    lambda where: f"{where.prefix}faust-vehicles-changelog",
+)
 QUIX_STREAMS = _peer("quix", "Quix Streams, exactly once", "quix_streams.py", quix_python)
 ALL = (TELLTALE, FAUST, QUIX_STREAMS)

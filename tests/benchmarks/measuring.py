@@ -1,4 +1,4 @@
-"""What a contender did, seen from outside: the offsets its group committed, and its read_committed output.
+"""What a contender did, seen from outside: what it committed, and its read_committed output.
 
 Nothing is asked of the contender, so that all are measured alike. Its rate is taken between two commits: the
 first that is seen and the last before its input ran out, so that neither start-up nor waiting counts.
@@ -7,7 +7,8 @@ first that is seen and the last before its input ran out, so that neither start-
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -19,7 +20,7 @@ from pipeline.process.partitioning import partition_of
 from tests.benchmarks.workload import Change, Reading
 
 LOOK_EVERY_S = 0.05
-START_S = 90.0
+START_S = 45.0
 BATCH_BYTES = 256 * 1024
 
 
@@ -71,33 +72,53 @@ async def produce(bootstrap: str, topic: str, readings: Iterable[Reading], parti
                 await producer.send_batch(batch, topic, partition=partition)
 
 
-async def watch(
-    bootstrap: str, group: str, topic: str, total: int, limit_s: float, process: psutil.Process
-) -> Pace:
-    """Look at the group's offsets until all is committed, the process has ended, or the time is over.
+Progress = Callable[[], Awaitable[int]]
 
-    The time begins with the first commit: how long a contender takes to start is not what is measured.
-    """
+
+@asynccontextmanager
+async def offsets_of(bootstrap: str, group: str, topic: str) -> AsyncIterator[Progress]:
+    """How many records of a topic a group has committed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    samples: list[Sample] = []
-    ends = time.monotonic() + START_S
     try:
-        while time.monotonic() < ends and not _ended(process):
-            committed = await _committed(admin, group, topic)
-            if committed > (samples[-1].committed if samples else 0):
-                if not samples:
-                    ends = time.monotonic() + limit_s
-                samples.append(Sample(time.monotonic(), committed, cpu_seconds(process)))
-                if committed >= total:
-                    break
-            await asyncio.sleep(LOOK_EVERY_S)
+        yield lambda: committed(admin, group, topic)
     finally:
         await admin.close()
+
+
+@asynccontextmanager
+async def records_in(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[Progress]:
+    """How many records a topic has, of a producer without transactions."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+        asked = [TopicPartition(topic, number) for number in range(partitions)]
+
+        async def count() -> int:
+            return sum((await consumer.end_offsets(asked)).values())
+
+        yield count
+
+
+async def watch(progress: Progress, total: int, limit_s: float, process: psutil.Process) -> Pace:
+    """Look at the progress until all is done, the process has ended, or the time is over.
+
+    The time begins with the first progress: how long a contender takes to start is not what is measured.
+    """
+    samples: list[Sample] = []
+    ends = time.monotonic() + START_S
+    while time.monotonic() < ends and not _ended(process):
+        reached = await progress()
+        if reached > (samples[-1].committed if samples else 0):
+            if not samples:
+                ends = time.monotonic() + limit_s
+            samples.append(Sample(time.monotonic(), reached, cpu_seconds(process)))
+            if reached >= total:
+                break
+        await asyncio.sleep(LOOK_EVERY_S)
     return pace(samples, total)
 
 
-async def _committed(admin: AIOKafkaAdminClient, group: str, topic: str) -> int:
+async def committed(admin: AIOKafkaAdminClient, group: str, topic: str) -> int:
+    """The sum of a group's offsets in a topic: the records that it is done with."""
     try:
         # Named partitions make it raise in this version of the client: it is asked for all.
         offsets = await admin.list_consumer_group_offsets(group)
@@ -147,8 +168,10 @@ async def outputs(
     await consumer.start()
     try:
         await consumer.seek_to_beginning(*assigned)
-        ends = await consumer.end_offsets(assigned)
-        # A transaction's marker takes an offset too: the position tells the end, the last record does not.
+        # The log's own end, not that of what is committed: markers are written after a commit is answered.
+        # They take offsets too, so that the position tells that the end is reached and the last record not.
+        async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as uncommitted:
+            ends = await uncommitted.end_offsets(assigned)
         while any([await consumer.position(each) < ends[each] for each in assigned]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found += [change(json.loads(record.value)) for record in records]
