@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -81,17 +82,19 @@ class Reader:
             if tp.partition == partition and tp.topic in topics and found.offset >= 0
         }
 
-    async def records(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Sequence[Any]]:
+    async def records(
+        self, topic: str, partition: int, start: int, end: int
+    ) -> AsyncGenerator[Sequence[Any], None]:
         """The committed records from `start` until the consumer's position is `end`."""
         if start >= end:
             return
-        async with self._few:
-            async for records in self._records(topic, partition, start, end):
+        async with self._few, aclosing(self._records(topic, partition, start, end)) as found:
+            async for records in found:
                 yield records
 
     async def _records(
         self, topic: str, partition: int, start: int, end: int
-    ) -> AsyncIterator[Sequence[Any]]:
+    ) -> AsyncGenerator[Sequence[Any], None]:
         tp = TopicPartition(topic, partition)
         consumer = AIOKafkaConsumer(
             **self._client,

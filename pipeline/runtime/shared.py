@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -49,7 +49,9 @@ class Log(Protocol):
     async def committed(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, str]]:
         """The group's offset and its metadata, for topics that have one."""
 
-    def records(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Sequence[Any]]:
+    def records(
+        self, topic: str, partition: int, start: int, end: int
+    ) -> AsyncGenerator[Sequence[Any], None]:
         """The committed records from `start` until the consumer's position is `end`."""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -123,15 +124,16 @@ async def _read(
     """The last value of each key, and the last marker."""
     last: dict[bytes, bytes | None] = {}
     marker: Marker | None = None
-    async for records in shared.log.records(shared.changelog, partition, start, end):
-        for chunk in _chunks(records):
-            for record in chunk:
-                found = read_record(record.key, record.value)
-                if isinstance(found, Marker):
-                    marker = found
-                else:
-                    last[found[0]] = found[1]
-            await asyncio.sleep(0)
+    async with aclosing(shared.log.records(shared.changelog, partition, start, end)) as found:
+        async for records in found:
+            for chunk in _chunks(records):
+                for record in chunk:
+                    read = read_record(record.key, record.value)
+                    if isinstance(read, Marker):
+                        marker = read
+                    else:
+                        last[read[0]] = read[1]
+                await asyncio.sleep(0)
     return last, marker
 
 

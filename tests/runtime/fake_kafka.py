@@ -4,7 +4,7 @@ And a Faust that misbehaves as the real one does: it skips batches, repeats them
 """
 
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,9 @@ class FakeLog:
             if (found := self._kafka.offsets.get((topic, partition))) is not None
         }
 
-    async def records(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Sequence[Any]]:
+    async def records(
+        self, topic: str, partition: int, start: int, end: int
+    ) -> AsyncGenerator[Sequence[Any], None]:
         found = [record for record in self._kafka.log(topic, partition)[start:end] if record is not None]
         for index in range(0, len(found), 3):
             self.read += len(found[index : index + 3])

@@ -48,6 +48,7 @@ class World:
         self.empty_directory.mkdir()
         self.workers: list[WorkerProcess] = []
         self._sent = 0
+        self._began_ms = int(time.time() * 1000)
 
     # -- topics and records ------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class World:
             value,
             key=key,
             partition=partition_of(key, PARTITIONS),
-            timestamp_ms=1_700_000_000_000 + self._sent,
+            timestamp_ms=self._began_ms + self._sent,  # of today: Kafka deletes what is old
         )
 
     def read(self, topic: str) -> list[Any]:
