@@ -41,7 +41,8 @@ async def commit_session(session: Session) -> None:
     metrics.transactions.labels("committed").inc()
     metrics.checkpoint.observe(shared.clock() - began)
     metrics.batches.inc(session.batches)
-    metrics.processing.inc(session.busy_s)
+    for took in session.runs_s:
+        metrics.processing.observe(took)
     metrics.state_records.inc(len(session.changes))
     for counter, counts in (
         (metrics.records, session.processed),
@@ -55,7 +56,8 @@ async def commit_session(session: Session) -> None:
     session.out.clear()
     session.changes.clear()
     session.processed.clear()
-    session.batches, session.busy_s = 0, 0.0
+    session.runs_s.clear()
+    session.batches = 0
 
 
 async def _pack_outputs(session: Session, outputs: Sequence[Output], packed: Packed) -> Counter[str]:

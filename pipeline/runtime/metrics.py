@@ -11,6 +11,7 @@ from functools import lru_cache
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 _SHORT = (0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SLICE = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 _LONG = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -35,7 +36,11 @@ class StageMetrics:
         self.records_lost = counter("records_lost", "records that retention deleted before they were read")
         self.transactions = counter("transactions", "transactions, committed and failed", "outcome")
         self.failures = counter("failures", "times that a partition started again at its marker", "kind")
-        self.processing = counter("processing_seconds", "time spent in the stage's own code")
+        self.processing = histogram(
+            "processing_seconds",
+            "evaluation time: the stage's own code over some records in a row (decode, judge, encode)",
+            _SLICE,
+        )
         self.checkpoint = histogram("checkpoint_seconds", "time of a checkpoint", _SHORT)
         self.restore = histogram("restore_seconds", "time to take a partition over", _LONG)
         self.lag = gauge("lag_records", "records not yet processed, of this worker's partitions")

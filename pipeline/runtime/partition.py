@@ -259,7 +259,7 @@ class Partition:
                         self._suspicion.blame(name, part[0].offset, error.code, str(error))
                     raise
                 took = clock() - began
-                session.busy_s += took
+                session.runs_s.append(took)
                 done += len(part)
                 if not careful:
                     self._fit_slice(took, len(part))

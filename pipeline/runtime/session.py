@@ -56,7 +56,8 @@ class Session:
     pending: Pending = field(default_factory=Pending)
     processed: Counter[str] = field(default_factory=Counter)
     batches: int = 0
-    busy_s: float = 0.0
+    runs_s: list[float] = field(default_factory=list)
+    """How long the logic took for each run of records."""
     known_keys: set[bytes | None] = field(default_factory=set)
 
     def process(self, topic: str, records: Sequence[Record], poison: Poison) -> None:

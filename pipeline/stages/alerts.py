@@ -69,6 +69,7 @@ class Alerts:
         for vehicle_id, packed in self._registry.items():
             changed.append((vehicle_id.encode() + _SEPARATOR + _REGISTRY.encode(), packed))
         self._registry.clear()
+        self._counts.matched(self._engine.take_activations())
         self._counts.flush()
         return changed
 
@@ -92,22 +93,29 @@ class Alerts:
         if topic == "vehicle.registry":
             self._register(records)
             return
+        events = newest = 0
         for record in records:
             if record.key is None:
                 if self._clocks.tick(record.timestamp):
                     self._advance()
             else:
-                self._hear(record, out)
+                instant = self._hear(record, out)
+                if instant is not None:
+                    events += 1
+                    if instant > newest:
+                        newest = instant
             if self._outcomes:
                 self._write(out)
+        self._counts.heard(events, newest, self._clocks.received)
 
-    def _hear(self, record: Record, out: list[Output]) -> None:
+    def _hear(self, record: Record, out: list[Output]) -> int | None:
+        """Evaluate a telemetry record. Its event time; None for one that cannot be read."""
         try:
             telemetry = decode_telemetry(record.value or b"")
             instant = telemetry.instant
         except (msgspec.DecodeError, ValueError) as error:
             out.append(dead_letter(record, "alerts", "telemetry-undecodable", str(error)))
-            return
+            return None
         clocks = self._clocks
         received_at = record.timestamp
         if received_at > clocks.received:
@@ -121,7 +129,7 @@ class Alerts:
         )
         self._touched.add(vehicle_id)
         self._deadlines.arm(vehicle_id, self._engine.next_deadline(vehicle))
-        self._counts.heard(instant)
+        return instant
 
     def _advance(self) -> None:
         """Fire what silence has made due, the earliest first."""

@@ -111,6 +111,14 @@ class Engine:
         """The event time of a vehicle; None if it has said nothing."""
         return None if vehicle.time == NEVER else vehicle.time
 
+    def take_activations(self) -> dict[str, int]:
+        """How often the condition of each rule began to hold, of all vehicles, since the last call.
+
+        A figure for people, no part of what the fold yields: one that ends before its `for` has no record.
+        """
+        began, self._observer.began = self._observer.began, {}
+        return began
+
     def last_known(self, vehicle: VehicleState) -> dict[str, object]:
         """The last value, however old, of each signal that some rule reads and the vehicle has said."""
         memory = vehicle.memory

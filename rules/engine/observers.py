@@ -26,6 +26,8 @@ class Observer:
         self._rules = programs.rules
         self._doubts = programs.doubts
         self._reporter = Reporter(revision)
+        self.began: dict[str, int] = {}
+        """By rule, how often its condition began to hold; whoever reads it begins anew."""
 
     def judge(self, vehicle: VehicleState, shape: Shape, fresh: Collection[object], ts: int) -> int:
         """What a shape's generated code does, for shapes that have none."""
@@ -158,6 +160,8 @@ class Observer:
                 seen.clear = not seen.when
         was_resting = alert.phase is Phase.RESTING
         change = observe(alert, rule.rule, seen)
+        if was_resting and alert.phase is not Phase.RESTING:
+            self.began[rule.rule.name] = self.began.get(rule.rule.name, 0) + 1
         occasion = None
         if change is not None and change.ends:
             self._measure(vehicle, rule, alert, look, out)
