@@ -1,8 +1,8 @@
 """Texts with holes: `Coolant at {{ value }} °C`. A hole is CEL, compiled and checked like a condition.
 
-A hole alone keeps its type, so that a command's payload can carry numbers; in a text it is written as a
-person would, 131.0 as 131. What has no value, be it unknown or an error, is "unknown" in a text and None
-alone: an annotation never stops an alert.
+A hole alone keeps its type, so that a command's payload can carry numbers, exactly; in a text it is written
+as a person would, 131.0 as 131 and 29.900000000000002 as 29.9. What has no value, be it unknown or an error,
+is "unknown" in a text and None alone: an annotation never stops an alert.
 """
 
 import re
@@ -86,11 +86,14 @@ def compile_template(text: str, environment: Environment) -> Template | list[Pro
 
 
 def format_value(value: object) -> str:
-    """Write a value for people: no `.0` behind whole numbers, true and false, `unknown` for None."""
+    """Write a value for people: 15 digits that count, true and false, `unknown` for None.
+
+    15 are what a double holds of any decimal number; the rest is what arithmetic left behind.
+    """
     if value is None:
         return "unknown"
     if isinstance(value, float):
-        return repr(value).removesuffix(".0")
+        return f"{value:.15g}"
     return conversions.to_string(value)
 
 
