@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rules import Diagnostic, RuleSet, compile_rules, load
 
 
-def check(paths: Sequence[Path]) -> tuple[list[Diagnostic], int]:
-    """All findings about the documents below `paths`, and how many documents there are."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What there is to say about a rule set."""
+
+    findings: tuple[Diagnostic, ...]
+    documents: int
+    left_out: tuple[str, ...]
+    """Directories that are rule sets of their own: nothing in them was looked at."""
+
+    @property
+    def errors(self) -> int:
+        """How many findings make the set unusable."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+
+def check(paths: Sequence[Path]) -> Checked:
+    """All findings about the documents below `paths`, warnings about a right set too."""
     loaded = load(paths)
-    findings = list(loaded.diagnostics)
     compiled = compile_rules(loaded)
-    if not isinstance(compiled, RuleSet):
-        findings += [finding for finding in compiled if finding not in findings]
-    return findings, len(loaded.documents)
+    findings = compiled.warnings if isinstance(compiled, RuleSet) else compiled
+    return Checked(tuple(findings), len(loaded.documents), loaded.left_out)
 
 
-def report(findings: Sequence[Diagnostic], documents: int, *, as_json: bool) -> str:
-    """What is printed: the findings, and one line that sums them up."""
-    errors = sum(finding.severity == "error" for finding in findings)
-    warnings = len(findings) - errors
+def report(checked: Checked, *, as_json: bool) -> str:
+    """What is printed: the findings, what was left out, and one line that sums them up."""
+    errors = checked.errors
+    warnings = len(checked.findings) - errors
     if as_json:
         return json.dumps(
             {
                 "errors": errors,
                 "warnings": warnings,
-                "documents": documents,
+                "documents": checked.documents,
+                "leftOut": list(checked.left_out),
                 "findings": [
                     {
                         "code": it.code,
@@ -40,13 +55,19 @@ def report(findings: Sequence[Diagnostic], documents: int, *, as_json: bool) -> 
                         "message": it.message,
                         "hint": it.hint,
                     }
-                    for it in findings
+                    for it in checked.findings
                 ],
             },
             indent=2,
         )
-    total = f"{_count(documents, 'document')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
-    return "\n".join([*(finding.format() for finding in findings), total])
+    total = (
+        f"{_count(checked.documents, 'document')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
+    )
+    left_out = [
+        f"{directory}: left out, it has a catalog of its own: check it by itself"
+        for directory in checked.left_out
+    ]
+    return "\n".join([*(finding.format() for finding in checked.findings), *left_out, total])
 
 
 def _count(number: int, noun: str) -> str:

@@ -200,7 +200,7 @@ def check_rules(
     """Check rule documents: form, types, names, all findings at once. Exit code 2 if there is an error."""
     from pipeline.checking import check, report
 
-    findings, documents = check(paths)
-    print(report(findings, documents, as_json=as_json))
-    if any(finding.severity == "error" for finding in findings):
+    checked = check(paths)
+    print(report(checked, as_json=as_json))
+    if checked.errors:
         raise typer.Exit(2)

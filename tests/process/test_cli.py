@@ -314,7 +314,31 @@ def test_rules_that_are_right_are_counted(here: Here) -> None:
 
     done = here("rules", "check", Path(rules.__file__).parent / "library")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1].endswith("0 errors, 0 warnings")
+    *left_out, total = done.stdout.splitlines()
+    assert total == "11 documents: 0 errors, 0 warnings"
+    (line,) = left_out
+    assert line.endswith("traces/obd: left out, it has a catalog of its own: check it by itself")
+
+
+def test_a_warning_about_rules_that_are_right_is_told_and_is_no_error(here: Here) -> None:
+    files = Path(__file__).parents[1] / "documents" / "files"
+    done = here("rules", "check", files / "hold-longer-than-known.bad.yaml")
+    assert done.returncode == 0
+    assert "warning[TT205] spec.for" in done.stdout
+    assert done.stdout.endswith("2 documents: 0 errors, 1 warning\n")
+    done = here("rules", "check", files / "hold-longer-than-known.bad.yaml", "--json")
+    assert [(it["code"], it["severity"]) for it in json.loads(done.stdout)["findings"]] == [
+        ("TT205", "warning")
+    ]
+    meant = here("rules", "check", files / "hold-longer-than-known.good.yaml")
+    assert "0 warnings" in meant.stdout
+
+
+def test_a_directory_that_is_a_rule_set_of_its_own_is_named(here: Here) -> None:
+    import rules
+
+    done = here("rules", "check", Path(rules.__file__).parent / "library", "--json")
+    assert [Path(it).name for it in json.loads(done.stdout)["leftOut"]] == ["obd"]
 
 
 def test_rules_that_are_wrong_are_told_with_their_places(tmp_path: Path, here: Here) -> None:
