@@ -34,6 +34,8 @@ def _minute_instant(text: str) -> int:
 def parse_instant(text: str) -> int:
     """Any RFC 3339 date-time to milliseconds, finer digits cut off. Raises ValueError, naming the text.
 
+    So does one that a zone moves out of the years that can be written.
+
     Our own form ("2026-01-01T00:00:10.000Z") takes the short way.
     """
     if len(text) == 24 and text[23] == "Z" and text[16] == ":" and text[19] == ".":
@@ -47,4 +49,7 @@ def parse_instant(text: str) -> int:
         raise ValueError(
             f"{text!r} is no RFC 3339 date-time: it needs a date, 'T', a time and a zone such as 'Z'"
         )
-    return (moment - _EPOCH) // _MILLISECOND
+    instant = (moment - _EPOCH) // _MILLISECOND
+    if not EARLIEST <= instant <= LATEST:
+        raise ValueError(f"{text!r} is not in the years 1 to 9999 of UTC")
+    return instant

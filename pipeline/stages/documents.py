@@ -21,8 +21,8 @@ def load_documents(paths: Sequence[Path]) -> Loaded:
 
 
 def load_rules(paths: Sequence[Path]) -> RuleSet:
-    """Read and compile rule files. Raises ConfigurationError with every finding."""
-    rules = compile_rules(load_documents(paths))
+    """Read and compile rule files. Raises ConfigurationError with every finding of both."""
+    rules = compile_rules(load(paths or (library(),)))
     if isinstance(rules, RuleSet):
         return rules
     _refuse(rules)

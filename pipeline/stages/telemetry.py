@@ -55,7 +55,10 @@ def encode_telemetry(vehicle_id: str, reading: Reading, received_at: int) -> byt
 
 def decode_telemetry(value: bytes) -> Telemetry:
     """One record. Raises msgspec.DecodeError where the value is none of ours."""
-    return _decoder.decode(value)
+    try:
+        return _decoder.decode(value)
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
 
 
 def _fix(position: Position) -> Mapping[str, float]:
