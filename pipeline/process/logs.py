@@ -17,6 +17,8 @@ from typing import Any, TextIO
 import structlog
 
 CHATTY = ("aiokafka", "paho", "faust", "mode", "kafka")
+TALKATIVE = ("aiokafka", "faust", "mode")
+"""Every heartbeat, every rebalance and every part that starts is news to them: their info is our debug."""
 _LINES = 3
 _WINDOW_S = 10.0
 _KINDS = 1000
@@ -93,8 +95,8 @@ def configure_logs(
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
-    # Every transaction and every heartbeat is news to aiokafka, at info.
-    logging.getLogger("aiokafka").setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
 
 
 def _rendering(text: bool, stream: TextIO, process: str | None) -> list[structlog.typing.Processor]:

@@ -23,7 +23,6 @@ from pipeline.process.kafka import client_options
 from pipeline.process.names import group_id, transactional_id
 from pipeline.process.settings import ProcessSettings, SettingsGroup
 from pipeline.runtime.admission import NOT_YET, Topics, look_at_topics
-from pipeline.runtime.client_logs import quieten
 from pipeline.runtime.failpoints import Failpoints
 from pipeline.runtime.metrics import stage_metrics
 from pipeline.runtime.pacing import Budget, Pace
@@ -135,7 +134,6 @@ def build_app(stage: Stage, settings: ProcessSettings, health: Health, topics: T
 
 async def run_stage(context: Context[S], stage: Stage) -> None:
     """Run the stage until `context.stopping` is set. Raises the failures of `pipeline.process`."""
-    quieten()
     settings = context.settings
     client: Mapping[str, Any] = client_options(settings, f"{stage.name}-start")
     topics = await context.reach("Kafka", lambda: look_at_topics(stage, settings, client), NOT_YET)

@@ -16,6 +16,7 @@ Faust runs aiokafka's consumer in a thread of its own: methods named `_…_in_th
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
@@ -38,6 +39,8 @@ from pipeline.runtime.batches import Batch
 
 T = TypeVar("T")
 
+SPOKESMAN = logging.getLogger("faust.telltale")
+"""What Faust says through a subclass of ours is Faust's: its level and its rate limit are for that too."""
 MAX_BATCH_RECORDS = 2_000
 _FETCH_WAIT_MS = 100
 """How long the broker may hold an empty fetch; also how long a partition that was just opened may wait."""
@@ -68,6 +71,7 @@ class _Fetched(NamedTuple):
 class BatchConsumerThread(AIOKafkaConsumerThread):
     """aiokafka's consumer in Faust's thread, drained by position."""
 
+    logger = SPOKESMAN
     app: Any
     consumer: Any
     _consumer: Any
@@ -221,6 +225,7 @@ def _end(state: Any) -> int:
 class BatchConsumer(Consumer):
     """Faust's consumer, in batches."""
 
+    logger = SPOKESMAN
     app: Any
     _thread: BatchConsumerThread
 
@@ -339,6 +344,7 @@ class BatchApp(faust.App):
     It writes no files, opens no port, has no producer, and commits no offset of a batched topic.
     """
 
+    logger = SPOKESMAN
     BootStrategy = _ConsumerOnly
 
     def __init__(self, name: str, topics: Sequence[str], options: GroupOptions) -> None:

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from pipeline.process.logs import RateLimit, configure_logs
+from pipeline.process.logs import TALKATIVE, RateLimit, configure_logs
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,8 @@ def _logging_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
 
@@ -73,6 +74,15 @@ def test_lines_below_the_level_are_not_written() -> None:
     structlog.get_logger("x").info("quiet")
     logging.getLogger("y").info("quiet")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("name", ["aiokafka.consumer", "faust.app", "mode.services"])
+def test_what_clients_say_at_info_is_for_debugging(name: str) -> None:
+    for level, told in (("info", 0), ("debug", 1)):
+        stream = io.StringIO()
+        configure_logs(level, "json", stream)
+        logging.getLogger(name).info("Starting...")
+        assert len(lines(stream)) == told
 
 
 def test_text_is_for_people() -> None:

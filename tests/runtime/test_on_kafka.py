@@ -23,6 +23,7 @@ def test_a_stage_commits_restores_and_ends_in_good_order(world: World) -> None:
     assert worker.metric("telltale_counting_failures_total") == 0
     worker.drain()
     assert not list(world.empty_directory.iterdir())  # it may be read-only in a pod
+    assert "Starting..." not in worker.tail()  # what Faust says of its parts is for debugging
     world.assert_exactly_once()
     world.send(50, aborted=5)
     worker = world.worker("two").wait_ready()

@@ -1,7 +1,5 @@
 """The pure parts: chain rule, pacing, suspicion, sharing out, formats, fail points, logs."""
 
-import logging
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +8,6 @@ from pipeline.runtime import Marker, dead_letter, read_record
 from pipeline.runtime.assignor import Held, share_out
 from pipeline.runtime.batches import Batch, Verdict, judge
 from pipeline.runtime.changelog import marker_record, state_record
-from pipeline.runtime.client_logs import RateLimit
 from pipeline.runtime.failpoints import Failpoints
 from pipeline.runtime.failures import TooLarge
 from pipeline.runtime.pacing import Budget, Pace, Pending, due_at
@@ -175,18 +172,3 @@ def test_fail_points_count_and_are_dead_outside_tests() -> None:
     assert not Failpoints({"TELLTALE_FAILPOINTS": "begin"}).due("begin")
     with pytest.raises(ValueError, match="none of begin"):
         Failpoints({"TELLTALE_TESTING": "1", "TELLTALE_FAILPOINTS": "nowhere"})
-
-
-def test_a_log_message_that_repeats_is_told_once_in_ten_seconds_with_its_number() -> None:
-    now = [0.0]
-    limit = RateLimit(lambda: now[0])
-
-    def told(message: str) -> str | None:
-        record = logging.LogRecord("aiokafka.conn", logging.ERROR, "", 0, message, ("x",), None)
-        return record.msg if limit.filter(record) else None
-
-    assert told("lost %s") == "lost %s"
-    assert told("lost %s") is None
-    assert told("other %s") == "other %s"
-    now[0] = 11.0
-    assert told("lost %s") == "lost %s (and 1 more like it)"
