@@ -18,7 +18,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from pipeline.process import TopicsDiffer
+from pipeline.process import TopicsDiffer, TopicsMissing
 
 BATCH_BYTES = 128 * 1024
 LEAST_BATCH_BYTES = 4 * 1024
@@ -92,17 +92,15 @@ class Outbox:
             raise
         self._producer = producer
 
-    async def partitions_of(self, topic: str) -> int:
-        """How many partitions a topic has. Raises KafkaUnavailable, also where there is no such topic."""
+    async def partitions_of(self, topic: str) -> int | None:
+        """How many partitions a topic has; None where there is no such topic. Raises KafkaUnavailable."""
         assert self._producer is not None
         try:
             with _translated():
                 async with asyncio.timeout(2.0):
                     return len(await self._producer.partitions_for(topic))
-        except TimeoutError:
-            raise KafkaUnavailable(
-                f"there is no topic {topic!r}; `telltale topics create` makes it"
-            ) from None
+        except TimeoutError:  # aiokafka asks again and again for a topic that is not there
+            return None
 
     def add(
         self,
@@ -184,17 +182,21 @@ class Outbox:
 
 
 async def check_partitions(outbox: Outbox, topics: Iterable[str], partitions: int) -> None:
-    """Raises TopicsDiffer where a topic has another number, KafkaUnavailable where there is none."""
-    counts = {topic: await outbox.partitions_of(topic) for topic in topics}
+    """Raises TopicsDiffer where a topic has another number, else TopicsMissing where there is none."""
+    names = list(topics)
+    counts = dict(zip(names, await asyncio.gather(*map(outbox.partitions_of, names)), strict=True))
     differences = [
         f"{topic} has {count} partitions, the settings say {partitions}"
         for topic, count in counts.items()
-        if count != partitions
+        if count is not None and count != partitions
     ]
     if differences:
         raise TopicsDiffer(
             "Topics do not fit; set `partitions`, or take a new `prefix` and create its topics:", differences
         )
+    missing = [topic for topic, count in counts.items() if count is None]
+    if missing:
+        raise TopicsMissing(missing)
 
 
 def _look_away(delivery: asyncio.Future[Any]) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Stopped,
         TelltaleError,
         TopicsDiffer,
+        TopicsMissing,
     )
     from pipeline.process.health import Health
     from pipeline.process.kafka import client_options
@@ -60,6 +61,7 @@ _HOMES = {
     "TelltaleError": "failures",
     "Topic": "topics",
     "TopicsDiffer": "failures",
+    "TopicsMissing": "failures",
     "changelog": "topics",
     "changelog_topic": "names",
     "client_options": "kafka",
@@ -95,6 +97,7 @@ __all__ = [
     "TelltaleError",
     "Topic",
     "TopicsDiffer",
+    "TopicsMissing",
     "changelog",
     "changelog_topic",
     "client_options",

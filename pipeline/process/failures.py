@@ -7,11 +7,14 @@
     └── Stopped              0  asked to stop while still waiting for a party
 
 The text of each is for the person who started the process: what, where, what to do.
+
+TopicsMissing is none of them: topics that nobody has made yet are waited for, as a broker is, and only the
+start time-out makes a PartyMissing of it. In an installation, programs and topics are made in any order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class TelltaleError(Exception):
@@ -46,6 +49,18 @@ class TopicsDiffer(TelltaleError):
         self.summary = summary
         self.differences = tuple(differences)
         super().__init__("\n".join([summary, *(f"  {difference}" for difference in self.differences)]))
+
+
+class TopicsMissing(ConnectionError):
+    """Topics that do not exist yet; to be tried again, with `Context.reach`."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"there is no topic {self.names[0]}; `telltale topics create` makes it"
+            if len(self.names) == 1
+            else f"there are no topics {', '.join(self.names)}; `telltale topics create` makes them"
+        )
 
 
 class Stopped(TelltaleError):

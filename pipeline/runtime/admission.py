@@ -1,5 +1,7 @@
 """A worker starts only on topics that fit: partitions, clean-up, ids. Whatever differs is said at once.
 
+What is still to be made is waited for: nobody has decided anything wrong yet.
+
 Vehicle v is in partition p of every topic of its way, so that one worker has all of it; a topic with another
 partition count would tear vehicles apart silently. And a position counts in one incarnation of a topic only.
 """
@@ -14,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
 
-from pipeline.process.failures import TopicsDiffer
+from pipeline.process.failures import TopicsDiffer, TopicsMissing
 from pipeline.process.names import changelog_topic, topic_name
 from pipeline.process.settings import ProcessSettings
 from pipeline.process.topics import TOPICS
@@ -22,7 +24,7 @@ from pipeline.runtime.dead_letters import TOPIC as DEAD_LETTERS
 from pipeline.runtime.stage import Stage
 
 NOT_YET = (KafkaError, OSError)
-"""What asking raises while the brokers are not there."""
+"""What asking raises while the brokers, or the topics, are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ class Topics:
 
 
 async def look_at_topics(stage: Stage, settings: ProcessSettings, client: Mapping[str, Any]) -> Topics:
-    """Ask Kafka about the stage's topics. TopicsDiffer with every difference; KafkaError if it is away."""
+    """Ask Kafka about the stage's topics.
+
+    TopicsDiffer with every difference, TopicsMissing if some do not exist and the others fit, KafkaError if
+    Kafka is away.
+    """
     changelog = changelog_topic(stage.name)
     logical = sorted({*stage.inputs, *stage.outputs, DEAD_LETTERS, changelog})
     names = {topic_name(settings.prefix, name): name for name in logical}
@@ -48,9 +54,9 @@ async def look_at_topics(stage: Stage, settings: ProcessSettings, client: Mappin
     finally:
         await admin.close()
     differences = []
+    missing = [name for name, logical_name in names.items() if logical_name not in found]
     for name, logical_name in names.items():
         if logical_name not in found:
-            differences.append(f"{name}: does not exist")
             continue
         wanted = _wanted_partitions(logical_name, settings.partitions)
         has = found[logical_name][1]
@@ -66,8 +72,10 @@ async def look_at_topics(stage: Stage, settings: ProcessSettings, client: Mappin
         raise TopicsDiffer(
             f"the topics of the stage {stage.name} do not fit: create them with `telltale topics create`,"
             " or use the settings that they were created with",
-            differences,
+            [*differences, *(f"{name}: does not exist" for name in missing)],
         )
+    if missing:
+        raise TopicsMissing(missing)
     return Topics(
         ids={name: topic_id for name, (topic_id, _) in found.items()},
         partitions={name: count for name, (_, count) in found.items()},

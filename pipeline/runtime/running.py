@@ -17,7 +17,7 @@ from pydantic import Field
 
 from pipeline.process.context import Context
 from pipeline.process.durations import Seconds
-from pipeline.process.failures import TelltaleError
+from pipeline.process.failures import TelltaleError, TopicsMissing
 from pipeline.process.health import Health
 from pipeline.process.kafka import client_options
 from pipeline.process.names import group_id, transactional_id
@@ -136,7 +136,7 @@ async def run_stage(context: Context[S], stage: Stage) -> None:
     """Run the stage until `context.stopping` is set. Raises the failures of `pipeline.process`."""
     settings = context.settings
     client: Mapping[str, Any] = client_options(settings, f"{stage.name}-start")
-    topics = await context.reach("Kafka", lambda: look_at_topics(stage, settings, client), NOT_YET)
+    topics = await _admitted(context, stage, client)
     app = build_app(stage, settings, context.health, topics)
     watch = asyncio.create_task(app.worker.watch())
     stopping = asyncio.create_task(context.stopping.wait())
@@ -160,6 +160,24 @@ async def run_stage(context: Context[S], stage: Stage) -> None:
         and not context.stopping.is_set()
     ):
         raise TelltaleError(f"the stage {stage.name} ended: {ended.exception()!r}") from ended.exception()
+
+
+async def _admitted(context: Context[S], stage: Stage, client: Mapping[str, Any]) -> Topics:
+    """The stage's topics, once they are there. Kafka first, so that whoever waits is told for what."""
+
+    async def look() -> Topics:
+        return await look_at_topics(stage, context.settings, client)
+
+    async def ask() -> Topics | TopicsMissing:
+        try:
+            return await look()
+        except TopicsMissing as missing:
+            return missing
+
+    found = await context.reach("Kafka", ask, NOT_YET)
+    if isinstance(found, TopicsMissing):
+        return await context.reach("the topics in Kafka", look, NOT_YET)
+    return found
 
 
 async def _run_app(app: StageApp) -> None:

@@ -153,14 +153,29 @@ def test_a_kafka_that_does_not_come_is_waited_for_and_then_said(start: Start) ->
 
 def test_missing_topics_are_said_and_waited_for(kafka: KafkaAddress, prefix: str, start: Start) -> None:
     async def test() -> None:
-        uplink = start("uplink")
-        await uplink.until(
-            lambda: f"there is no topic '{prefix}vehicle.raw'" in uplink.get("/readyz")[1], "saying so"
-        )
+        waiting = [start(name) for name in ("uplink", "downlink")]
+        for process, first in zip(waiting, ("vehicle.raw", "vehicle.commands"), strict=True):
+            await process.until(
+                lambda: f"there are no topics {prefix}{first}" in process.get("/readyz")[1],  # noqa: B023
+                "saying so",
+            )
+            assert "`telltale topics create` makes them" in str(process.log())
         await create_topics(kafka.bootstrap, prefix)
-        await uplink.ready()
+        for process in waiting:
+            await process.ready()
 
     asyncio.run(test())
+
+
+def test_topics_that_nobody_makes_end_the_wait_with_their_names(
+    kafka: KafkaAddress, prefix: str, start: Start
+) -> None:
+    started = [start(name, start_timeout="4s") for name in ("uplink", "downlink")]
+    for process in started:
+        assert process.process.wait(60) == 3
+        log = str(process.log())
+        assert "the topics in Kafka did not come within 4s" in log
+        assert f"{prefix}vehicle.dead-letter" in log
 
 
 def test_wrong_settings_end_at_once(start: Start) -> None:

@@ -1,5 +1,6 @@
 """The counting stage as processes on a real Kafka: after every fault nothing is missing, nothing is twice."""
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -162,6 +163,32 @@ def test_topics_that_do_not_fit_end_the_worker_with_every_difference(world: Worl
     assert f"{world.prefix}{OUTPUT}: has 3 partitions, must have 4" in log
     assert f"{world.prefix}{DEAD}: does not exist" in log
     assert "telltale topics create" in log
+
+
+def test_topics_that_do_not_exist_are_named_and_waited_for(world: World) -> None:
+    world.create_topics(only=(INPUT, CHANGELOG))
+    worker = world.worker("one")
+    told = f"there are no topics {world.prefix}{OUTPUT}, {world.prefix}{DEAD}; `telltale topics create`"
+    wait_until(lambda: told in worker.get("/readyz")[1], "readiness names them")
+    lines = [json.loads(line) for line in worker.tail().splitlines() if told in line]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("warning", "Waiting for the topics in Kafka")
+    ]
+    world.create_topics(only=(OUTPUT, DEAD))
+    worker.wait_ready()
+    world.send(40)
+    world.wait_for_outputs(40)
+    worker.drain()
+    world.assert_exactly_once()
+
+
+def test_topics_that_nobody_makes_end_the_wait_with_their_names(world: World) -> None:
+    world.create_topics(only=(INPUT, OUTPUT, CHANGELOG))
+    worker = world.worker("one", TELLTALE_START_TIMEOUT="1s")
+    assert worker.wait() == 3
+    log = worker.tail()
+    assert "the topics in Kafka did not come within 1s" in log
+    assert f"there is no topic {world.prefix}{DEAD}; `telltale topics create` makes it" in log
 
 
 def test_an_input_that_was_deleted_and_made_anew_is_refused(world: World) -> None:
