@@ -9,7 +9,9 @@ from rules.engine.outcomes import AlertRecord, Outcome
 from rules.instants import parse_instant
 from tests.benchmarks.alerts_throughput import wrong
 from tests.benchmarks.measuring import Pace, Sample, pace
-from tests.benchmarks.workload import BEGIN_MS, Change, catalog_and_rules, telemetry
+from tests.benchmarks.workload import Change, catalog_and_rules, telemetry
+
+BEGIN_MS = 1_767_225_600_000
 
 
 def test_rules_and_ifs_say_the_same_of_every_record() -> None:
@@ -18,7 +20,7 @@ def test_rules_and_ifs_say_the_same_of_every_record() -> None:
     engine = Engine(rules)
     vehicles = {f"vehicle-{index:05d}": engine.new_vehicle(f"vehicle-{index:05d}") for index in range(10)}
     changed = 0
-    for reading, expected in telemetry(3000, 10):
+    for reading, expected in telemetry(3000, 10, BEGIN_MS):
         record = orjson.loads(reading.value)
         out: list[Outcome] = []
         event = Event(parse_instant(record["ts"]), reading.received_at, record["signals"], None)
@@ -31,7 +33,7 @@ def test_rules_and_ifs_say_the_same_of_every_record() -> None:
 
 
 def test_telemetry_is_the_same_at_every_call_and_in_order() -> None:
-    first, second = list(telemetry(200, 7)), list(telemetry(200, 7))
+    first, second = list(telemetry(200, 7, BEGIN_MS)), list(telemetry(200, 7, BEGIN_MS))
     assert first == second
     instants = [reading.received_at for reading, _ in first]
     assert instants == sorted(instants)

@@ -26,7 +26,6 @@ SIGNALS = (
     "Vehicle.Powertrain.TractionBattery.Temperature.Max",
 )
 COUNT = 100
-BEGIN_MS = 1_767_225_600_000
 LATENESS_MS = 200
 
 
@@ -98,9 +97,11 @@ def hand_written() -> str:
     return "\n".join([*lines, "    return found", ""])
 
 
-def telemetry(records: int, vehicles: int) -> Iterator[tuple[Reading, list[Change]]]:
+def telemetry(records: int, vehicles: int, begin_ms: int) -> Iterator[tuple[Reading, list[Change]]]:
     """Readings in order of time, each with the changes that it must cause; the same ones at every call.
 
+    They begin at `begin_ms`, which must be of late: Kafka deletes by the records' own times, and a topic
+    full of last year's is empty a minute later.
     Each vehicle speaks once a second. Its signals wander and are drawn back to the middle, so that a
     message in a hundred or so changes what holds: alerts are rare, or nobody would read them.
     """
@@ -117,7 +118,7 @@ def telemetry(records: int, vehicles: int) -> Iterator[tuple[Reading, list[Chang
         state = values[index]
         for position, value in enumerate(state):
             state[position] = round(value + (50.0 - value) * 0.02 + uniform(-4.3, 4.3), 2)
-        at = BEGIN_MS + second * 1000 + index * 1000 // vehicles
+        at = begin_ms + second * 1000 + index * 1000 // vehicles
         known = dict(zip(SIGNALS, state, strict=True))
         vehicle, instant = f"vehicle-{index:05d}", _rfc3339(at)
         value = orjson.dumps(
