@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench lock clean setup
+.PHONY: help demo test lint types bench mutants lock clean setup
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ lint: setup ## ruff, mypy --strict and the import contracts
 
 bench: setup ## The figures of the README, each beside a peer in the same run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+mutants: setup ## Break twenty chosen lines, one at a time: a test must notice each
+	@$(BIN)/python -m tests.mutations $(ARGS)
 
 lock: setup ## Resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv

@@ -177,6 +177,13 @@ def test_silence_commands_by_the_clock_of_what_was_received() -> None:
     assert (command.expires_at, command.event_time) == (81_000, None)
 
 
+def test_a_hold_that_ended_just_now_commands_however_long_ago_the_vehicle_spoke() -> None:
+    drive = Drive(rule_set({"fast": {"when": "speed > 100", "for": "2m", "actions": [SLOW_DOWN]}}))
+    drive.say(0, speed=120.0)
+    out = drive.wait(131, received=131)
+    assert [type(outcome) for outcome in out] == [AlertRecord, CommandRecord]
+
+
 def test_actions_upon_the_resolve_act_then() -> None:
     rule = {"when": "speed > 100", "actions": [{"upon": "resolved", "command": {"name": "restore"}}]}
     drive = Drive(rule_set({"fast": rule}))

@@ -1,0 +1,176 @@
+"""Twenty lines on which a promise hangs, each with the mistake that a tired person would make in it.
+
+`original` is one whole line, as it stands in its file and only once; `mutated` takes its place. `tests` are
+those that must fail then: the quickest that can. A line that was moved or rewritten fails test_mutants.py, so
+that the list cannot rot.
+"""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One mistake."""
+
+    promise: str
+    file: str
+    original: str
+    mutated: str
+    tests: tuple[str, ...]
+
+
+ENGINE = "tests/engine/test_engine.py"
+CASES = "tests/engine/test_conformance.py"
+OUTCOMES = "tests/engine/test_outcomes.py"
+LAWS = "tests/engine/test_laws.py"
+SMALL_LAWS = "tests/runtime/test_small_laws.py"
+PARTITION = "tests/runtime/test_partition.py"
+KAFKA_PARTS = "tests/runtime/test_kafka_parts.py"
+ON_KAFKA = "tests/runtime/test_on_kafka.py::test_a_stage_commits_restores_and_ends_in_good_order"
+
+# ruff: noqa: E501  (a line of 110 stands here within quotes)
+MUTANTS = (
+    # -- the engine ----------------------------------------------------------------------------------------
+    Mutant(
+        "an event exactly at the end of `for` fires",
+        "rules/engine/alerts.py",
+        "    if held < rule.for_ms or not _enough(alert, rule, seen.at):",
+        "    if held <= rule.for_ms or not _enough(alert, rule, seen.at):",
+        (CASES,),
+    ),
+    Mutant(
+        "a second message of one instant is not late",
+        "rules/engine/engine.py",
+        "        if ts < vehicle.time:",
+        "        if ts <= vehicle.time:",
+        (CASES,),
+    ),
+    Mutant(
+        "silence counts from quietAfter on",
+        "rules/engine/engine.py",
+        "        return vehicle.time + max(0, live_clock - vehicle.live - self._quiet_after)",
+        "        return vehicle.time + max(0, live_clock - vehicle.live + self._quiet_after)",
+        (LAWS,),
+    ),
+    Mutant(
+        "an event at the end of a hold comes before its timer",
+        "rules/engine/observers.py",
+        "            if due >= limit:",
+        "            if due > limit:",
+        (ENGINE,),
+    ),
+    Mutant(
+        "a cooldown is over at its end",
+        "rules/engine/alerts.py",
+        "            if alert.ended_at is not None and start < alert.ended_at + rule.cooldown_ms:",
+        "            if alert.ended_at is not None and start <= alert.ended_at + rule.cooldown_ms:",
+        (CASES,),
+    ),
+    Mutant(
+        "data of the instant at which silence fired can correct it",
+        "rules/engine/alerts.py",
+        "        case Phase.FIRING, False | None if"
+        " alert.by_silence and seen.is_message and seen.at <= alert.fired_at:",
+        "        case Phase.FIRING, False | None if"
+        " alert.by_silence and seen.is_message and seen.at < alert.fired_at:",
+        (CASES,),
+    ),
+    Mutant(
+        "an alert ends when keepFiringFor is over, not after",
+        "rules/engine/alerts.py",
+        "            if seen.at - alert.clear_since >= rule.keep_ms:",
+        "            if seen.at - alert.clear_since > rule.keep_ms:",
+        (CASES,),
+    ),
+    Mutant(
+        "the window of forEvents is open at its beginning",
+        "rules/engine/alerts.py",
+        "    return sum(at - rule.within_ms < hit <= at for hit in alert.hits) >= rule.count",
+        "    return sum(at - rule.within_ms <= hit <= at for hit in alert.hits) >= rule.count",
+        (CASES,),
+    ),
+    Mutant(
+        "the peak of what must not be low is its least value",
+        "rules/engine/observers.py",
+        "            if peak is None or (value < peak if rule.rule.lowest else value > peak):",
+        "            if peak is None or (value > peak if rule.rule.lowest else value < peak):",
+        (OUTCOMES,),
+    ),
+    Mutant(
+        "severity rises and never falls",
+        "rules/engine/observers.py",
+        "                if rung < alert.rung:",
+        "                if rung != alert.rung:",
+        (OUTCOMES,),
+    ),
+    Mutant(
+        "a command's age counts from what it is about, not from the message that told",
+        "rules/engine/reports.py",
+        "            if cause.received_at - occasion.at > action.max_age_ms:",
+        "            if cause.received_at - vehicle.time > action.max_age_ms:",
+        (OUTCOMES,),
+    ),
+    # -- the runtime ---------------------------------------------------------------------------------------
+    Mutant(
+        "the chain rule: a batch that begins further on is not taken",
+        "pipeline/runtime/batches.py",
+        "    return Verdict.ACCEPT if batch.start == standing else Verdict.GAP",
+        "    return Verdict.ACCEPT if batch.start >= standing else Verdict.GAP",
+        (SMALL_LAWS,),
+    ),
+    Mutant(
+        "the marker is believed, not the group's offsets",
+        "pipeline/runtime/takeover.py",
+        "        positions = _positions(shared, partition, marker, spans, where)",
+        "        positions = await _first_positions(shared, partition, spans, where)",
+        (PARTITION,),
+    ),
+    Mutant(
+        "nobody is fenced before the group has confirmed this worker",
+        "pipeline/runtime/takeover.py",
+        "    await _confirm(shared, generation)",
+        "    assert generation >= 0",
+        (PARTITION,),
+    ),
+    Mutant(
+        "and nothing is read before it has done so again",
+        "pipeline/runtime/takeover.py",
+        "        await _confirm(shared, generation)",
+        "        assert generation >= 0",
+        (PARTITION,),
+    ),
+    Mutant(
+        "a batch that Kafka refused aborts the whole transaction",
+        "pipeline/runtime/transactions.py",
+        "            delivered = await asyncio.gather(*waiting)",
+        "            delivered = await asyncio.gather(*waiting, return_exceptions=True)",
+        (KAFKA_PARTS,),
+    ),
+    Mutant(
+        "two failures at one place blame no record",
+        "pipeline/runtime/suspicion.py",
+        "        return self._strikes >= STRIKES",
+        "        return self._strikes > STRIKES - 2",
+        (PARTITION, SMALL_LAWS),
+    ),
+    Mutant(
+        "a record that cannot be used is a dead letter",
+        "pipeline/runtime/session.py",
+        "                self.out.append(dead_letter(record, self.shared.stage.name, *why, most_bytes=limit))",
+        "                self.processed[topic] += 1",
+        (PARTITION,),
+    ),
+    Mutant(
+        "a record on a partition that is not its key's is noticed",
+        "pipeline/runtime/session.py",
+        "            wrong = {key for key in unknown if key is not None and self._home(key) != self.partition}",
+        "            wrong = {key for key in unknown if key is not None and self._home(key) < self.partition}",
+        (PARTITION,),
+    ),
+    Mutant(
+        "what was never committed is not read",
+        "pipeline/runtime/transport.py",
+        '            isolation_level="read_committed",',
+        '            isolation_level="read_uncommitted",',
+        (ON_KAFKA,),
+    ),
+)
