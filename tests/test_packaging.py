@@ -52,6 +52,23 @@ def telltale(installed: Path, *words: str | Path) -> subprocess.CompletedProcess
     )
 
 
+def test_an_editable_install_needs_no_package_that_the_lock_does_not_have(tmp_path: Path) -> None:
+    barred = tmp_path / "barred"
+    barred.mkdir()
+    (barred / "editables.py").write_text("raise ImportError('the lock has no editables')\n")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel:editable", "-d", tmp_path],
+        check=True,
+        capture_output=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(barred)},
+    )
+    (built,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as wheel:
+        (path,) = [name for name in wheel.namelist() if name.endswith(".pth")]
+        assert wheel.read(path).decode().split() == [str(ROOT)]
+
+
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     files = {
