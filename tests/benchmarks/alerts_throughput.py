@@ -1,6 +1,6 @@
 """The alerts stage with one hundred rules, beside two peers that do the same by hand.
 
-    python -m tests.benchmarks.alerts_throughput [--records 300000] [--rounds 3] [--json]
+    python -m tests.benchmarks.alerts_throughput [--records 400000] [--rounds 3] [--json]
 
 In each round all contenders read the same records from the same partitions of one Kafka, in turn, and the
 order of the turns moves on; one that needs more than `--limit` seconds is measured on what it did. What they
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace, bootstrap: str) -> dict[str, list[Pace]]:
     for number in range(arguments.rounds):
         with tempfile.TemporaryDirectory(prefix="telltale-benchmark-") as folder:
             prefix = f"b{uuid.uuid4().hex[:8]}."
-            where = Round(bootstrap, prefix, arguments.partitions, Path(folder))
+            where = Round(bootstrap, prefix, arguments.partitions, Path(folder), arguments.commit_ms)
             prepare(where, readings, contenders)
             # Nobody is always first, with a cold page cache, or last, on a warm machine.
             turn = number % len(contenders)
@@ -124,11 +124,14 @@ def summary(paces: dict[str, list[Pace]]) -> dict[str, dict[str, float]]:
 def main() -> int:
     """Parse, run on a Kafka of our own unless one is named, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--records", type=int, default=300_000)
+    parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--vehicles", type=int, default=1000)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=40.0, help="seconds that one gets in a round")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds that one gets in a round")
+    parser.add_argument(
+        "--commit-ms", type=int, default=500, help="interval of the exactly-once contenders' transactions"
+    )
     parser.add_argument("--contenders", default=",".join(each.name for each in ALL))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

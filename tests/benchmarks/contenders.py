@@ -31,6 +31,8 @@ class Round:
     prefix: str
     partitions: int
     directory: Path
+    commit_ms: int
+    """How often both exactly-once contenders commit: a longer interval is cheaper for either."""
 
     @property
     def telemetry(self) -> str:
@@ -80,6 +82,8 @@ def _telltale_environment(where: Round) -> dict[str, str]:
         "TELLTALE_PREFIX": where.prefix,
         "TELLTALE_PARTITIONS": str(where.partitions),
         "TELLTALE_RULES": str(where.directory / "rules.yaml"),
+        "TELLTALE_CHECKPOINT_BUSY_INTERVAL": f"{where.commit_ms}ms",
+        "TELLTALE_CHECKPOINT_LAZY_INTERVAL": f"{where.commit_ms}ms",
         "TELLTALE_HTTP_PORT": "0",
         "TELLTALE_LOG_FORMAT": "json",
     }
@@ -114,6 +118,7 @@ def _peer(
             "BENCHMARK_INPUT": where.telemetry,
             "BENCHMARK_OUTPUT": output(where),
             "BENCHMARK_PARTITIONS": str(where.partitions),
+            "BENCHMARK_COMMIT_MS": str(where.commit_ms),
             "BENCHMARK_CODE": str(where.directory),
             "BENCHMARK_STATE": str(where.directory / f"{name}-state"),
         }
