@@ -24,8 +24,12 @@ from bridges.simulator.journeys import Kind, Publication
 from pipeline.process import format_time, parse_time
 
 SESSION_EXPIRY_S = 3_600
-WINDOW = 50
-"""So many of one vehicle's messages may be unconfirmed at once."""
+WINDOW = 1
+"""So many of one vehicle's messages may be unconfirmed at once.
+
+One, so that they stay in order: Artemis, which stores them side by side, was seen to pass on a newer one
+first when more were under way (one drive of 310 messages in four, with a window of 50).
+"""
 
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0)
 RECENT = 600
