@@ -106,7 +106,7 @@ class Normalize:
         reading = self._reader.read(value, received_at, codec_of(content_type))
         if memory is None:
             memory = self._memory(key)
-        if memory.seen(mark(reading.instant, reading.sequence, value)):
+        if memory.seen(mark(reading.stamp, reading.sequence, value)):
             return None
         self._touched.add(key)
         return Output(

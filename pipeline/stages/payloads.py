@@ -54,6 +54,8 @@ class Reading(NamedTuple):
     sequence: int | None
     signals: dict[str, object]
     position: Position | None
+    stamp: int
+    """The time as the vehicle wrote it: `instant` hangs on the receipt where it runs ahead, this does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,12 @@ class Reader:
             raise Unusable("payload-not-an-object", f"the payload is a {_name(tree)}, an object was expected")
         signals: dict[str, object] = {}
         self._gather(tree, self._root, signals)
-        return Reading(self._instant(tree, received_at), self._sequence(tree), signals, self._position(tree))
+        stamp = self._stamp(tree, received_at)
+        instant = stamp
+        if stamp > received_at + TOLERATED_AHEAD_MS:
+            self.dropped["time-ahead"] += 1
+            instant = received_at
+        return Reading(instant, self._sequence(tree), signals, self._position(tree), stamp)
 
     def _gather(self, tree: Mapping[str, object], level: _Branch, signals: dict[str, object]) -> None:
         for key, value in tree.items():
@@ -207,7 +214,7 @@ class Reader:
         if self._shape.strict:
             raise Unusable("signal-rejected", f"strict catalog: {reason} at {name[:100]!r} ({_name(value)})")
 
-    def _instant(self, tree: Mapping[str, object], received_at: int) -> int:
+    def _stamp(self, tree: Mapping[str, object], received_at: int) -> int:
         found = _at(tree, self._shape.time)
         if found is None:
             raise Unusable("time-missing", f"no time at {_dotted(self._shape.time)}")
@@ -228,9 +235,6 @@ class Reader:
                 f"the time is {received_at - instant} ms before its arrival; "
                 f"at most {self._shape.max_past_ms} are taken",
             )
-        if instant > received_at + TOLERATED_AHEAD_MS:
-            self.dropped["time-ahead"] += 1
-            return received_at
         return instant
 
     def _sequence(self, tree: Mapping[str, object]) -> int | None:
