@@ -26,7 +26,7 @@ from tests.stages.driving import (
     roads,
     signals,
 )
-from tests.stages.partition import headers_of, run, steps
+from tests.stages.partition import After, headers_of, run, steps
 
 
 def instant(milliseconds: int) -> str:
@@ -107,6 +107,18 @@ def test_keep_firing_for_of_a_silent_vehicle_ends_on_time():
     assert (resolved["state"], resolved["by"], resolved["reason"]) == ("resolved", "silence", "cleared")
     assert resolved["endsAt"] == format_instant(cooled + 3_000)
     assert resolved["receivedAt"] == format_instant(cooled + QUIET_MS + 4_000)
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_a_worker_that_takes_over_in_the_silence_knows_what_it_waits_for(cut):
+    road = Road()
+    road.tick()
+    road.say("v1", HOT)
+    road.tick(20)
+    road.say("v1", CALM)
+    road.tick(20)
+    plan = [(cut, After.CHECKPOINT), (1, After.DEATH)]
+    assert run(new_alerts, road.records, plan) == run(new_alerts, road.records)
 
 
 @given(st.integers(0, 3_000), st.integers(0, 999), st.integers(0, 40))
