@@ -24,13 +24,14 @@ from pathlib import Path
 
 import orjson
 import paho.mqtt.client as paho
+import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridges.embedded import EmbeddedKafka, EmbeddedMqtt
-from tests.benchmarks.measuring import committed
+from tests.benchmarks.measuring import committed, cpu_seconds
 from tests.benchmarks.workload import catalog_and_rules
 from tests.e2e.processes import Installation, Running, wait_until
 
@@ -186,6 +187,40 @@ def wait_drained(stages: Sequence[Running]) -> None:
     time.sleep(1.0)
 
 
+class Effort:
+    """What each process spends between two looks: processor time, and transactions where it has them."""
+
+    def __init__(self, processes: Sequence[Running]) -> None:
+        self._processes = processes
+        self._began, self._first = time.monotonic(), self._look()
+
+    def _look(self) -> dict[str, tuple[float, float]]:
+        return {
+            each.name: (cpu_seconds(psutil.Process(each.pid)), _transactions(each))
+            for each in self._processes
+        }
+
+    def since(self) -> dict[str, dict[str, float]]:
+        """Cores used and transactions a second, by process."""
+        spent = time.monotonic() - self._began
+        return {
+            name: {
+                "cores": (cpu - self._first[name][0]) / spent,
+                "transactions_per_second": (transactions - self._first[name][1]) / spent,
+            }
+            for name, (cpu, transactions) in self._look().items()
+        }
+
+
+def _transactions(process: Running) -> float:
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(process.get("/metrics")[1])
+        for sample in family.samples
+        if sample.name.endswith("_transactions_total")
+    )
+
+
 def checkpoints(alerts: Running) -> dict[float, float]:
     """The stage's histogram of checkpoint times: upper bound in seconds to how many; the sum at 0."""
     found: dict[float, float] = {}
@@ -242,7 +277,9 @@ def measure(kafka: EmbeddedKafka, mqtt: EmbeddedMqtt, folder: Path, seconds: flo
         wait_drained(stages[1:3])
         with Watchers(kafka.bootstrap, installation.prefix) as watchers, load(mqtt, root, most / 2):
             time.sleep(SETTLE_S)
+            effort = Effort(stages)
             probes.publish(seconds)
+            spent = effort.since()
             wait_until(lambda: len(probes.answered) == len(probes.published), "every probe is answered")
         with load(mqtt, root, FEW_KEYS_RATE):
             time.sleep(SETTLE_S)
@@ -258,6 +295,7 @@ def measure(kafka: EmbeddedKafka, mqtt: EmbeddedMqtt, folder: Path, seconds: flo
         "probes": len(probes.answered),
         "end_to_end": spread([probes.answered[each] - at for each, at in probes.published.items()]),
         "hops": hops(probes, watchers),
+        "effort": spent,
         "checkpoint_under_100_keys": few_keys,
     }
 
@@ -300,6 +338,13 @@ def main() -> int:
     assert isinstance(budget, dict)
     for name, title in HOPS:
         print(f"  {title:46} p50 {budget[name]['p50_ms']:6.1f} ms   p99 {budget[name]['p99_ms']:6.1f} ms")
+    effort = found["effort"]
+    assert isinstance(effort, dict)
+    for name, each in effort.items():
+        print(
+            f"  {name:12} {each['cores']:.2f} cores, "
+            f"{each['transactions_per_second']:.0f} transactions a second"
+        )
     print(
         f"Checkpoints under 100 keys: mean {checkpoint['mean_ms']:.1f} ms, "
         f"99 of 100 below {checkpoint['p99_below_ms']:.0f} ms"
