@@ -13,7 +13,6 @@ import pytest
 
 from bridges.embedded import EmbeddedKafka, EmbeddedMqtt
 
-
 pytest.register_assert_rewrite("tests.e2e.verdict", "tests.e2e.topics", "tests.e2e.processes")
 
 
