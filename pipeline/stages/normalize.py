@@ -50,9 +50,9 @@ class Normalize:
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         changed: list[tuple[bytes, bytes | None]] = [
-            (vehicle + bytes((0, chunk)), _FORMAT + marks)
+            (vehicle + bytes((0, place)), None if chunk is None else _FORMAT + chunk)
             for vehicle in self._touched
-            for chunk, marks in self._memories[vehicle].changes()
+            for place, chunk in self._memories[vehicle].changes()
         ]
         self._touched.clear()
         for metric, tally in ((MESSAGES, self._outcomes), (DROPPED, self._reader.dropped)):
@@ -106,7 +106,7 @@ class Normalize:
         reading = self._reader.read(value, received_at, codec_of(content_type))
         if memory is None:
             memory = self._memory(key)
-        if memory.seen(mark(reading.stamp, reading.sequence, value)):
+        if memory.seen(mark(reading.stamp, reading.sequence, value), received_at):
             return None
         self._touched.add(key)
         return Output(
