@@ -116,11 +116,14 @@ class Alerts:
         except (msgspec.DecodeError, ValueError) as error:
             out.append(dead_letter(record, "alerts", "telemetry-undecodable", str(error)))
             return None
+        vehicle_id = telemetry.vehicle_id
+        if vehicle_id.encode() != record.key:
+            reason = f"the record is about {vehicle_id[:100]!r}, and its key is another vehicle's"
+            out.append(dead_letter(record, "alerts", "vehicle-id-differs", reason))
+            return None
         clocks = self._clocks
         received_at = record.timestamp
-        if received_at > clocks.received:
-            clocks.received = received_at
-        vehicle_id = telemetry.vehicle_id
+        clocks.hear(received_at)
         vehicle = self._vehicles.get(vehicle_id) or self._vehicle(vehicle_id)
         fix = telemetry.position
         position = None if fix is None else (fix.latitude, fix.longitude)

@@ -326,6 +326,19 @@ def test_row_undecodable_telemetry_is_a_dead_letter_and_the_next_message_is_unaf
     assert outputs == run(new_alerts, clean.records).outputs
 
 
+def test_a_record_under_another_vehicles_key_moves_neither_vehicle():
+    road = Road()
+    road.tick()
+    road.say("v1", {**CALM, "Vehicle.Speed": 130.0})
+    stray = road.records.pop()
+    road.put(b"v2", stray.value)
+    road.tick(20)
+    (dead,) = run(new_alerts, road.records).outputs
+    assert (dead.topic, dead.key, dead.value) == ("vehicle.dead-letter", b"v2", stray.value)
+    assert headers_of(dead)["code"] == "vehicle-id-differs"
+    assert "'v1'" in headers_of(dead)["reason"]
+
+
 @given(st.binary() | st.text().map(str.encode))
 def test_row_undecodable_any_bytes_are_telemetry_or_a_dead_letter(value):
     road = Road()
