@@ -1,7 +1,8 @@
 """When to commit: at once when it buys latency, rarely when it buys nothing, never more than Kafka likes.
 
 A small transaction costs some 3 ms of waiting and less than 1 ms of work, so outputs need not wait for
-others when there is nothing else to do. Under load they do: then each transaction carries many.
+others while the partition keeps up. Behind its log it gathers: then each transaction carries many. That one
+more batch has come in the milliseconds of a commit is no sign of load; what waits in the log is.
 Times are the loop's seconds and are arguments; a test is a list of times.
 """
 
@@ -17,7 +18,9 @@ class Pace:
     spacing_s: float = 0.004
     """Least time from one commit to the next of a partition."""
     busy_s: float = 0.1
-    """Under load: how long outputs gather."""
+    """Behind the log: how long outputs gather."""
+    few_records: int = 1_000
+    """Records that may wait while a partition still counts as keeping up."""
     lazy_s: float = 0.5
     """State or positions only: how long they gather."""
     most_records: int = 20_000
@@ -42,7 +45,7 @@ class Pending:
 
 
 def due_at(pace: Pace, pending: Pending, last_commit: float, backlog: bool) -> float | None:
-    """When the next commit is due; None if there is nothing to commit. `backlog`: more records wait."""
+    """When the next commit is due; None if there is nothing to commit. `backlog`: it is behind its log."""
     if pending.change_since is None:
         return None
     if pending.records >= pace.most_records:

@@ -45,6 +45,7 @@ class Partition:
         self._session: Session | None = None
         self._parked: Parked | None = None
         self._inbox: deque[Batch] = deque()
+        self._beyond: dict[str, int] = {}
         self._waiting = 0
         self._closed: set[str] = set()
         self._news = asyncio.Event()
@@ -104,6 +105,7 @@ class Partition:
         self._delivered += 1
         self._inbox.append(batch)
         self._waiting += len(batch.records)
+        self._beyond[batch.topic] = max(0, batch.last - batch.end)
         if self._waiting >= _INBOX_FULL and batch.topic not in self._closed:
             self._closed.add(batch.topic)
             self._shared.group.close_partition(batch.topic, self.number)
@@ -121,9 +123,15 @@ class Partition:
         for topic in self._shared.inputs.values():
             self._shared.group.open_partition(topic, self.number)
 
+    def _is_behind(self, in_hand: int = 0) -> bool:
+        """Whether more records wait than come in between two commits: in hand, delivered, or in the log."""
+        waiting = in_hand + self._waiting + sum(self._beyond.values())
+        return waiting > self._shared.pace.few_records
+
     def _empty_inbox(self) -> None:
         self._inbox.clear()
         self._waiting = 0
+        self._beyond.clear()
         self._closed.clear()
         for topic in self._shared.inputs.values():
             self._shared.group.close_partition(topic, self.number)
@@ -205,7 +213,7 @@ class Partition:
         """Until release, or until the producer is worn; everything is committed then."""
         while True:
             now = self._shared.clock()
-            due = due_at(self._shared.pace, session.pending, self._last_commit, bool(self._inbox))
+            due = due_at(self._shared.pace, session.pending, self._last_commit, self._is_behind())
             if self._releasing or session.producer.worn:
                 if due is not None:
                     await self._checkpoint(session)
@@ -274,7 +282,8 @@ class Partition:
             await asyncio.sleep(0)
             if self._releasing:
                 return
-            due = due_at(pace, session.pending, self._last_commit, True)
+            behind = self._is_behind(len(records) - done)
+            due = due_at(pace, session.pending, self._last_commit, behind)
             if due is not None and due <= clock():
                 await self._checkpoint(session)
 

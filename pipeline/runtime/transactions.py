@@ -130,11 +130,6 @@ class Transactions:
         producer = self._producer
         await producer.begin_transaction()
         waiting: list[asyncio.Future[Any]] = []
-        commit_offsets = asyncio.ensure_future(
-            producer.send_offsets_to_transaction(
-                {tp: OffsetAndMetadata(offset, OFFSET_METADATA) for tp, offset in offsets.items()}, group
-            )
-        )
         try:
             for tp, batch in packed.batches:
                 batch.close()
@@ -143,12 +138,15 @@ class Transactions:
                     await waiting[0]
                     self._failpoints.die("begin")
             delivered = await asyncio.gather(*waiting)
-            await commit_offsets
         except BaseException:
-            commit_offsets.cancel()
-            for future in (*waiting, commit_offsets):
+            for future in waiting:
                 future.add_done_callback(_seen)
             raise
+        # Not beside the batches: while the coordinator adds the offsets it cannot vouch for the transaction,
+        # and a leader then refuses a batch for one back-off (NotEnoughReplicas, to a client like aiokafka).
+        await producer.send_offsets_to_transaction(
+            {tp: OffsetAndMetadata(offset, OFFSET_METADATA) for tp, offset in offsets.items()}, group
+        )
         self._failpoints.pass_by("produced")
         await producer.commit_transaction()
         self._failpoints.pass_by("committed")
