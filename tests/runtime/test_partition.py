@@ -436,6 +436,32 @@ def test_an_inbox_that_is_full_closes_the_partition_until_it_is_worked_off() -> 
     run_warped(scenario())
 
 
+@pytest.mark.parametrize(
+    ("in_the_log", "behind"),
+    [pytest.param(500, False, id="one-more-batch-is-no-load"), pytest.param(3_000, True, id="a-log-full-is")],
+)
+def test_a_partition_is_behind_by_what_waits_in_its_log_not_by_one_more_batch(
+    in_the_log: int, behind: bool
+) -> None:
+    async def scenario() -> None:
+        kafka = filled(in_the_log)
+        member = Member(kafka, Counting, honest=True)
+        member.group._dice.randint = lambda low, high: 20  # type: ignore[method-assign,assignment]
+        await member.take(1)
+        await asyncio.sleep(0.1)
+        partition = member.worker._partitions[0]
+        for _ in range(2):
+            member.group.pump(member.worker)
+        assert len(partition._inbox) == 2
+        assert partition._is_behind() is behind
+        await settle(kafka, member)
+        assert partition._is_behind() is False
+        assert partition._is_behind(in_hand=1_001) is True
+        await member.die()
+
+    run_warped(scenario())
+
+
 def test_a_worn_producer_is_replaced_without_losing_memory() -> None:
     async def scenario() -> None:
         kafka = filled(10)
