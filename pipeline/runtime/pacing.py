@@ -17,6 +17,8 @@ class Pace:
 
     spacing_s: float = 0.004
     """Least time from one commit to the next of a partition."""
+    rest: float = 2.0
+    """The same, as a multiple of what the last commit took."""
     busy_s: float = 0.1
     """Behind the log: how long outputs gather."""
     few_records: int = 1_000
@@ -44,7 +46,15 @@ class Pending:
             self.output_since = now
 
 
-def due_at(pace: Pace, pending: Pending, last_commit: float, backlog: bool) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The last commit of a partition: when it ended, and how long Kafka took for it."""
+
+    at: float = float("-inf")
+    took_s: float = 0.0
+
+
+def due_at(pace: Pace, pending: Pending, last: Commit, backlog: bool) -> float | None:
     """When the next commit is due; None if there is nothing to commit. `backlog`: it is behind its log."""
     if pending.change_since is None:
         return None
@@ -53,8 +63,10 @@ def due_at(pace: Pace, pending: Pending, last_commit: float, backlog: bool) -> f
     if pending.output_since is None:
         return pending.change_since + pace.lazy_s
     if backlog:
-        return max(pending.output_since, last_commit) + pace.busy_s
-    return max(pending.output_since, last_commit + pace.spacing_s)
+        return max(pending.output_since, last.at) + pace.busy_s
+    # A Kafka that has much to do gets fewer transactions, not a queue of them.
+    rest_s = min(max(pace.spacing_s, pace.rest * last.took_s), pace.busy_s)
+    return max(pending.output_since, last.at + rest_s)
 
 
 @dataclass(slots=True)

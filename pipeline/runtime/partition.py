@@ -18,7 +18,7 @@ import structlog
 from pipeline.runtime.batches import Batch, Verdict, judge
 from pipeline.runtime.checkpoint import commit_session
 from pipeline.runtime.failures import LogicFailed, NotOurs, RuntimeFailure, StateUnusable, TooLarge
-from pipeline.runtime.pacing import due_at
+from pipeline.runtime.pacing import Commit, due_at
 from pipeline.runtime.session import Parked, Session
 from pipeline.runtime.shared import Shared
 from pipeline.runtime.suspicion import Suspicion
@@ -51,7 +51,7 @@ class Partition:
         self._news = asyncio.Event()
         self._releasing = False
         self._suspicion = Suspicion()
-        self._last_commit = float("-inf")
+        self._last_commit = Commit()
         self._slice = 64
         self._delivered = 0
         self._seen: tuple[int, dict[str, int]] | None = None
@@ -167,7 +167,7 @@ class Partition:
                 self._end(session)
                 if session is None and parked is not None and not parked.taken:
                     self._parked = parked
-            if self._last_commit > commits_before:
+            if self._last_commit is not commits_before:
                 pause = _FIRST_PAUSE_S
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -299,8 +299,10 @@ class Partition:
         delay = self._shared.budget.delay(self._shared.clock())
         if delay > 0 and not self._releasing:
             await asyncio.sleep(delay)
+        began = self._shared.clock()
         await commit_session(session)
-        self._last_commit = self._shared.clock()
+        ended = self._shared.clock()
+        self._last_commit = Commit(ended, ended - began)
         self._suspicion.passed(session.positions)
 
     # -- the watch ---------------------------------------------------------------------------------------

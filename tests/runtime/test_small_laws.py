@@ -10,7 +10,7 @@ from pipeline.runtime.batches import Batch, Verdict, judge
 from pipeline.runtime.changelog import marker_record, state_record
 from pipeline.runtime.failpoints import Failpoints
 from pipeline.runtime.failures import TooLarge
-from pipeline.runtime.pacing import Budget, Pace, Pending, due_at
+from pipeline.runtime.pacing import Budget, Commit, Pace, Pending, due_at
 from pipeline.runtime.suspicion import Suspicion
 from pipeline.runtime.transactions import Packed
 from tests.runtime.fake_kafka import FakeRecord
@@ -40,21 +40,35 @@ PACE = Pace(spacing_s=0.004, busy_s=0.1, lazy_s=0.5, most_records=100)
 
 
 @pytest.mark.parametrize(
-    ("pending", "last_commit", "backlog", "due"),
+    ("pending", "last", "backlog", "due"),
     [
-        pytest.param(Pending(), 0.0, False, None, id="nothing"),
-        pytest.param(Pending(1, 5.0, 5.0), 0.0, False, 5.0, id="outputs-at-once"),
-        pytest.param(Pending(1, 5.0, 5.0), 4.998, False, 5.002, id="outputs-not-too-often"),
-        pytest.param(Pending(1, 5.0, 5.0), 4.9, True, 5.1, id="outputs-gather-under-load"),
-        pytest.param(Pending(1, None, 5.0), 0.0, False, 5.5, id="state-alone-is-lazy"),
-        pytest.param(Pending(1, 5.3, 5.0), 0.0, False, 5.3, id="state-goes-with-outputs"),
-        pytest.param(Pending(100, None, 5.0), 4.9, True, 5.0, id="never-too-many-records"),
+        pytest.param(Pending(), Commit(), False, None, id="nothing"),
+        pytest.param(Pending(1, 5.0, 5.0), Commit(0.0, 0.001), False, 5.0, id="outputs-at-once"),
+        pytest.param(Pending(1, 5.0, 5.0), Commit(4.998, 0.001), False, 5.002, id="outputs-not-too-often"),
+        pytest.param(Pending(1, 5.0, 5.0), Commit(4.9, 0.001), True, 5.1, id="outputs-gather-under-load"),
+        pytest.param(
+            Pending(1, 5.0, 5.0),
+            Commit(4.998, 0.01),
+            False,
+            5.018,
+            id="twice-what-the-last-took",
+        ),
+        pytest.param(
+            Pending(1, 5.0, 5.0),
+            Commit(4.998, 3.0),
+            False,
+            5.098,
+            id="no-longer-than-under-load",
+        ),
+        pytest.param(Pending(1, None, 5.0), Commit(0.0, 0.001), False, 5.5, id="state-alone-is-lazy"),
+        pytest.param(Pending(1, 5.3, 5.0), Commit(0.0, 0.001), False, 5.3, id="state-goes-with-outputs"),
+        pytest.param(Pending(100, None, 5.0), Commit(4.9, 0.001), True, 5.0, id="never-too-many-records"),
     ],
 )
 def test_a_commit_is_due_when_it_buys_something(
-    pending: Pending, last_commit: float, backlog: bool, due: float | None
+    pending: Pending, last: Commit, backlog: bool, due: float | None
 ) -> None:
-    assert due_at(PACE, pending, last_commit, backlog) == (None if due is None else pytest.approx(due))
+    assert due_at(PACE, pending, last, backlog) == (None if due is None else pytest.approx(due))
 
 
 @given(st.lists(st.floats(0, 0.05), min_size=1, max_size=400))
