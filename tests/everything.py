@@ -34,7 +34,9 @@ def main() -> int:
     if jars.wait() != 0:
         print("the embedded brokers' jars could not be had: see above", file=sys.stderr)
         failed.append("jars")
-    tests = subprocess.run([BIN / "pytest", *sys.argv[1:]], check=False).returncode
+    # Two workers, each with its own pair of brokers: most tests wait for a process, a broker or a time-out.
+    workers = ["--numprocesses", "2", "--dist", "loadfile"]
+    tests = subprocess.run([BIN / "pytest", *workers, *sys.argv[1:]], check=False).returncode
     if failed:
         print(f"FAILED before the tests: {', '.join(failed)}", file=sys.stderr)
     return tests or len(failed)
