@@ -20,12 +20,6 @@ from bridges.embedded import EmbeddedKafka, EmbeddedMqtt
 
 PREFIX = "demo."
 PARTITIONS = 8
-KAFKA_SETTINGS = {
-    # After kill -9 of the broker its coordinator is awake before its partitions have a leader again. A
-    # transaction that it aborts in between is forgotten without a marker in the log, and hangs for ever
-    # (seen with 4.4.0): so it must not look for old ones that soon.
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 20_000,
-}
 STAGES = ("uplink", "normalize", "alerts", "downlink")
 
 
@@ -42,7 +36,7 @@ class Installation:
 
     def __init__(self, rules: tuple[Path, ...], say: Callable[[str], None]) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="telltale-demo-"))
-        self.kafka = EmbeddedKafka(directory=self.directory / "kafka", settings=KAFKA_SETTINGS)
+        self.kafka = EmbeddedKafka(directory=self.directory / "kafka")
         self.mqtt = EmbeddedMqtt(directory=self.directory / "mqtt")
         self._rules = rules
         self._say = say

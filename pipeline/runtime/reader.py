@@ -32,27 +32,28 @@ class Reader:
         self._client = dict(client)
         self._group = group
         self._stuck_after_s = stuck_after_s
-        self._lookup: AIOKafkaConsumer | None = None
+        self._lookups: dict[str, AIOKafkaConsumer] = {}
         self._lock = asyncio.Lock()
         self._few = asyncio.Semaphore(_AT_ONCE)
 
     async def close(self) -> None:
         """Close its connections."""
-        if self._lookup is not None:
-            await self._lookup.stop()
-            self._lookup = None
+        while self._lookups:
+            await self._lookups.popitem()[1].stop()
 
-    async def _consumer(self) -> AIOKafkaConsumer:
+    async def _consumer(self, isolation: str = "read_uncommitted") -> AIOKafkaConsumer:
         async with self._lock:
-            if self._lookup is None:
-                consumer = AIOKafkaConsumer(**self._client, enable_auto_commit=False)
+            if isolation not in self._lookups:
+                consumer = AIOKafkaConsumer(
+                    **self._client, enable_auto_commit=False, isolation_level=isolation
+                )
                 try:
                     await consumer.start()
                 except BaseException:
                     await consumer.stop()
                     raise
-                self._lookup = consumer
-            return self._lookup
+                self._lookups[isolation] = consumer
+            return self._lookups[isolation]
 
     async def span(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, int]]:
         """First offset and end of one partition of each topic, transactions or not."""
@@ -64,6 +65,16 @@ class Reader:
         except (KafkaError, OSError) as error:
             raise OutcomeUnknown(f"the ends of {', '.join(topics)} cannot be read: {error}") from error
         return {tp.topic: (firsts[tp], ends[tp]) for tp in tps}
+
+    async def held_back(self, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Those whose committed log ends before the log does: a transaction is open in them, or hangs."""
+        try:
+            # In this order, so that a transaction that ends in between is not taken for one that hangs.
+            ends = await (await self._consumer()).end_offsets(partitions)
+            stable = await (await self._consumer("read_committed")).end_offsets(partitions)
+        except (KafkaError, OSError) as error:
+            raise OutcomeUnknown(f"the ends of {_names(partitions)} cannot be read: {error}") from error
+        return [tp for tp in partitions if stable[tp] < ends[tp]]
 
     async def committed(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, str]]:
         """The group's offset and its metadata, for topics that have one."""
@@ -127,3 +138,7 @@ class Reader:
                 raise OutcomeUnknown(f"{topic}[{partition}] cannot be read: {error}") from error
         finally:
             await consumer.stop()
+
+
+def _names(partitions: Sequence[TopicPartition]) -> str:
+    return ", ".join(f"{tp.topic}[{tp.partition}]" for tp in partitions)

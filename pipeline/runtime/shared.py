@@ -46,6 +46,9 @@ class Log(Protocol):
     async def span(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, int]]:
         """First offset and end of one partition of each topic, transactions or not."""
 
+    async def held_back(self, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Those whose committed log ends before the log does: a transaction is open in them, or hangs."""
+
     async def committed(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, str]]:
         """The group's offset and its metadata, for topics that have one."""
 
@@ -69,6 +72,9 @@ class Producer(Protocol):
         self, packed: Packed, offsets: Mapping[TopicPartition, int], group: str, changelog: TopicPartition
     ) -> int | None:
         """Everything or, after an exception, who knows. The changelog's position behind what was written."""
+
+    async def abort_in(self, partitions: Sequence[TopicPartition]) -> None:
+        """Begin a transaction in these partitions and abort it: what of this producer hangs there ends."""
 
     async def close(self) -> None:
         """Close it in good order; nothing is open."""

@@ -77,5 +77,7 @@ class Stage:
     inputs: tuple[str, ...]
     logic: Callable[[int], Logic]
     outputs: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    """Topics beside `outputs` that outputs may name, whatever their partition count."""
     check_keys: bool = False
     """Whether a record whose key belongs to another partition becomes a dead letter (wrong-partition)."""

@@ -3,9 +3,14 @@
     confirm(generation)     a worker that slept past its session time-out must not fence the rightful owner
     start the producer      whoever had the partition can commit no more; what it had open is aborted
     confirm(generation)     between the two proofs nobody else can have been given the partition
+    end what hangs          an earlier transaction of this id that Kafka forgot without a marker is aborted
     read the changelog      to its end, committed records only; the last marker says where the inputs continue
 
 The order is the guarantee. Group offsets are only believed where there never was a marker.
+
+A Kafka that comes back from a kill may take a transaction's partitions for deleted topics while it still
+reads its metadata, and then completes the abort without a marker in them (seen with 4.4.0). What hangs so
+would hold back every reader; worse, the marker of our next commit would commit it. So it is ended first.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
+from aiokafka import TopicPartition
 
 from pipeline.runtime.changelog import Marker, read_record
 from pipeline.runtime.failures import NotOurs, StateUnusable
@@ -40,6 +46,7 @@ async def take_over(shared: Shared, partition: int, generation: int, parked: Par
     producer = await shared.start_producer(partition)
     try:
         await _confirm(shared, generation)
+        await _end_what_hangs(shared, partition, producer)
         session = await _restore(shared, partition, producer, parked)
         for name, position in session.positions.items():
             await stand(session, name, position)
@@ -63,6 +70,24 @@ async def _confirm(shared: Shared, generation: int) -> None:
     objection = await shared.group.confirm(generation)
     if objection is not None:
         raise NotOurs(f"the group does not confirm generation {generation}: {objection}")
+
+
+async def _end_what_hangs(shared: Shared, partition: int, producer: Producer) -> None:
+    """Abort what earlier owners left open wherever this partition writes. Of others it ends nothing."""
+    own = [shared.changelog, *(shared.name(name) for name in shared.stage.outputs)]
+    written = [TopicPartition(topic, partition) for topic in own]
+    for name in shared.stage.elsewhere:
+        topic = shared.name(name)
+        count = await producer.partitions(topic)
+        written += [TopicPartition(topic, number) for number in range(count)]
+    held_back = await shared.log.held_back(written)
+    if held_back:
+        await producer.abort_in(held_back)
+        log.warning(
+            "A transaction was open where this partition writes; what was ours of it is aborted",
+            partition=partition,
+            topics=sorted({tp.topic for tp in held_back}),
+        )
 
 
 async def _restore(shared: Shared, partition: int, producer: Producer, parked: Parked | None) -> Session:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -29,6 +29,8 @@ MOST_RECORDS = 2**30
 OFFSET_METADATA = "telltale"
 """Stands beside each offset that was committed with a marker."""
 _BATCH_BYTES = 512 * 1024
+_NOBODY = b"telltale: aborted"
+"""Key of a record that nobody reads; a compacted topic takes none without a key."""
 
 
 class Packed:
@@ -116,9 +118,30 @@ class Transactions:
         self, packed: Packed, offsets: Mapping[TopicPartition, int], group: str, changelog: TopicPartition
     ) -> int | None:
         """Everything or, after an exception, who knows. The changelog's position behind what was written."""
+        async with self._bounded():
+            return await self._commit(packed, offsets, group, changelog)
+
+    async def abort_in(self, partitions: Sequence[TopicPartition]) -> None:
+        """Begin a transaction in these partitions and abort it: what of this producer hangs there ends.
+
+        The marker of an aborted transaction ends all that its producer id has open in the partition, also
+        what an earlier epoch left behind. The record that it needs is aborted with it: nobody reads it.
+        """
+        async with self._bounded():
+            await self._producer.begin_transaction()
+            waiting = [
+                await self._producer.send(tp.topic, b"", key=_NOBODY, partition=tp.partition)
+                for tp in partitions
+            ]
+            await asyncio.gather(*waiting)
+            await self._producer.abort_transaction()
+
+    @contextlib.asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        """A transaction within its deadline; whatever else happens to it is a failure of the runtime's."""
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._commit(packed, offsets, group, changelog)
+                yield
         except ProducerFenced as error:
             raise Fenced("another producer of this partition was started") from error
         except (KafkaError, TimeoutError, OSError, AssertionError) as error:

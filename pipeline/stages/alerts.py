@@ -22,6 +22,7 @@ from pipeline.stages.rule_counts import RuleCounts
 from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.telemetry import decode_telemetry
 from rules import Engine, Event, VehicleState
+from rules.engine import PublishAction
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
 
 _SEPARATOR = b"\0"
@@ -186,11 +187,14 @@ def stage(settings: RuleStageSettings) -> Stage:
     rules = load_rules(settings.rules)
     engine = Engine(rules, quiet_after_ms=settings.quiet_after_ms)
     counts = RuleCounts()
+    actions = (action for rule in rules.rules for action in rule.actions)
+    published = {action.topic for action in actions if isinstance(action, PublishAction)}
     return Stage(
         name="alerts",
         inputs=("vehicle.telemetry", "vehicle.registry"),
         logic=lambda _partition: Alerts(engine, counts),
         outputs=("vehicle.alerts", "vehicle.commands", "vehicle.dead-letter"),
+        elsewhere=tuple(sorted(published)),
         check_keys=True,
     )
 

@@ -22,10 +22,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 SECONDS = 400
 
-# A single node that comes back must lead its partitions before it aborts what was open: aborted earlier, a
-# transaction's marker can be lost, and the changelog that waits for it hangs. Kafka's own default is 10 s.
-PATIENT = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 20_000}
-
 
 def _drives(seed: int) -> list[Drive]:
     start = time.time_ns() // 1_000_000 - (SECONDS + 60) * 1000
@@ -144,7 +140,7 @@ def test_the_uplink_killed_and_normalize_killed(
 
 
 def test_either_broker_restarted(install: Install) -> None:
-    with EmbeddedKafka(settings=PATIENT) as kafka_broker, EmbeddedMqtt() as mqtt_broker:
+    with EmbeddedKafka() as kafka_broker, EmbeddedMqtt() as mqtt_broker:
         kafka = KafkaAddress(kafka_broker.bootstrap)
         mqtt = MqttAddress(mqtt_broker.host, mqtt_broker.port)
         installation = install(kafka, mqtt)

@@ -39,6 +39,8 @@ class FakeKafka:
     faults: list[str] = field(default_factory=list)
     """What the coming commits do: ok, before (nothing was written), after (all was), aborted."""
     commits: int = 0
+    hanging: set[tuple[str, int]] = field(default_factory=set)
+    """Where a transaction of an earlier owner was forgotten without a marker."""
     producers: list["FakeProducer"] = field(default_factory=list)
 
     def log(self, topic: str, partition: int) -> list[FakeRecord | None]:
@@ -70,6 +72,9 @@ class FakeLog:
     async def span(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, int]]:
         return {topic: self._kafka.span(topic, partition) for topic in topics}
 
+    async def held_back(self, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+        return [tp for tp in partitions if (tp.topic, tp.partition) in self._kafka.hanging]
+
     async def committed(self, topics: Sequence[str], partition: int) -> dict[str, tuple[int, str]]:
         return {
             topic: found
@@ -80,6 +85,7 @@ class FakeLog:
     async def records(
         self, topic: str, partition: int, start: int, end: int
     ) -> AsyncGenerator[Sequence[Any], None]:
+        assert (topic, partition) not in self._kafka.hanging, "a restore that never ends"
         found = [record for record in self._kafka.log(topic, partition)[start:end] if record is not None]
         for index in range(0, len(found), 3):
             self.read += len(found[index : index + 3])
@@ -114,6 +120,8 @@ class FakeProducer:
         fault = self._kafka.faults.pop(0) if self._kafka.faults else "ok"
         if fault == "before":
             raise OutcomeUnknown("lost on the way there")
+        touched = {(tp.topic, tp.partition) for tp, _ in packed.batches}
+        assert not touched & self._kafka.hanging, "the commit's marker commits what hung"
         end = None
         for tp, batch in packed.batches:
             log = self._kafka.log(tp.topic, tp.partition)
@@ -140,6 +148,12 @@ class FakeProducer:
         if fault == "after":
             raise OutcomeUnknown("the answer was lost")
         return end
+
+    async def abort_in(self, partitions: Sequence[TopicPartition]) -> None:
+        for tp in partitions:
+            self._kafka.append_nothing(tp.topic, tp.partition)
+            self._kafka.append_nothing(tp.topic, tp.partition)
+            self._kafka.hanging.discard((tp.topic, tp.partition))
 
     async def close(self) -> None:
         self._gone = True

@@ -75,6 +75,24 @@ def test_a_worker_that_loses_its_place_while_its_producer_starts_reads_nothing_a
     run_warped(scenario())
 
 
+@pytest.mark.parametrize("topic", [CHANGELOG, OUTPUT])
+def test_what_an_earlier_owner_left_hanging_is_aborted_before_anything_is_read_or_committed(
+    topic: str,
+) -> None:
+    async def scenario() -> None:
+        kafka = filled()
+        kafka.append_nothing(topic, 0)
+        kafka.hanging.add((topic, 0))
+        member = Member(kafka, Counting, honest=True)
+        await member.take(1)
+        await settle(kafka, member)
+        assert not kafka.hanging
+        assert_exactly_once(kafka)
+        await member.die()
+
+    run_warped(scenario())
+
+
 def test_a_parked_state_is_used_again_without_reading_the_changelog() -> None:
     async def scenario() -> None:
         kafka = filled()
