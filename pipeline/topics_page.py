@@ -72,12 +72,9 @@ async def _work(
 def published_topics(paths: Sequence[Path]) -> set[str]:
     """The topics that the rules below `paths` publish to; without paths, those of the library that ships."""
     loaded = load_documents(paths)
-    return {
-        action.publish.topic
-        for placed in loaded.alert_rules
-        for action in placed.document.spec.actions
-        if action.publish is not None
-    }
+    actions = [action for placed in loaded.alert_rules for action in placed.document.spec.actions]
+    actions += [action for placed in loaded.sequence_rules for action in placed.document.spec.every_action]
+    return {action.publish.topic for action in actions if action.publish is not None}
 
 
 def _tell(

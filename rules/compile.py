@@ -7,9 +7,9 @@ is refused whole: the last good one goes on running.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
@@ -20,12 +20,15 @@ from rules.documents import (
     Diagnostic,
     Loaded,
     Placed,
+    SequenceRule,
+    SequenceRuleSpec,
     SignalCatalog,
     format_duration,
     quote,
 )
 from rules.engine import CommandAction, PublishAction, Rule, RuleSet, Rung, Signal
-from rules.engine.ruleset import Template
+from rules.engine.ruleset import Pattern, Telling, Template
+from rules.engine.sequences import Contiguity, Plan, Skip, Station
 from rules.language import BOOL, DOUBLE, INT, STRING, Compiled, Environment, Problem, Type, compile_template
 
 Path = tuple[str | int, ...]
@@ -43,12 +46,15 @@ def compile_rules(
     findings = list(loaded.diagnostics)
     catalog = loaded.catalog
     rules: list[Rule] = []
+    sequences: list[Pattern] = []
     if catalog is not None:
         compiler = _Compiler(catalog.document, lineages or {})
         for placed in loaded.alert_rules:
             rule = compiler.rule(placed)
             if rule is not None:
                 rules.append(rule)
+        patterns = [_sequence_rule(_Part(compiler, placed)) for placed in loaded.sequence_rules]
+        sequences = [pattern for pattern in patterns if pattern is not None]
         findings += compiler.findings
     if any(finding.severity == "error" for finding in findings):
         return findings
@@ -60,6 +66,7 @@ def compile_rules(
         fingerprint=fingerprint(loaded),
         catalog=None if catalog is None else catalog.document,
         warnings=tuple(findings),
+        sequences=tuple(sequences),
     )
 
 
@@ -116,7 +123,7 @@ class _Compiler:
             key: part.text(texts, text, ("spec", "annotations", key))
             for key, text in spec.annotations.items()
         }
-        actions = tuple(part.action(texts, action, index) for index, action in enumerate(spec.actions))
+        actions = part.actions(texts, spec.actions, ("spec", "actions"))
         if when is not None:
             part.judge(when, clear)
         if when is None or any(it.severity == "error" for it in self.findings[before:]):
@@ -148,7 +155,7 @@ class _Part:
     """The parts of one rule."""
 
     compiler: _Compiler
-    placed: Placed[AlertRule]
+    placed: Placed[Any]
 
     def find(
         self,
@@ -224,13 +231,19 @@ class _Part:
             return None
         return value
 
-    def action(self, environment: Environment, action: Action, index: int) -> CommandAction | PublishAction:
+    def actions(
+        self, environment: Environment, actions: Sequence[Action], path: Path
+    ) -> tuple[CommandAction | PublishAction, ...]:
+        """Actions with their texts compiled."""
+        return tuple(self._action(environment, it, (*path, index)) for index, it in enumerate(actions))
+
+    def _action(self, environment: Environment, action: Action, path: Path) -> CommandAction | PublishAction:
         """One action with its texts compiled."""
         if action.command is None:
             topic = "" if action.publish is None else action.publish.topic
             return PublishAction(topic, action.upon)
         command = action.command
-        path = ("spec", "actions", index, "command", "payload")
+        path = (*path, "command", "payload")
         return CommandAction(
             name=command.name,
             payload=self._payload(environment, dict(command.payload), path),
@@ -281,3 +294,104 @@ def _is_lowest(value: Compiled, when: Compiled) -> bool:
         return False
     signal, operator = when.comparison
     return value.reads[0].signal == signal and operator in ("<", "<=")
+
+
+def _sequence_rule(part: _Part) -> Pattern | None:
+    """Compile one sequence; None after an error, which is noted."""
+    placed: Placed[SequenceRule] = part.placed
+    before = len(part.compiler.findings)
+    spec = placed.document.spec
+    vehicles = None
+    if spec.vehicles is not None:
+        vehicles = part.expression(Environment({}), spec.vehicles, ("spec", "vehicles"), BOOL)
+    steps = [step for step in _steps(part, spec) if step is not None]
+    upon_match = _telling(part, spec.severity, spec.annotations, spec.actions, ("spec",))
+    upon_timeout = None
+    if spec.on_timeout is not None:
+        it = spec.on_timeout
+        upon_timeout = _telling(part, it.severity, it.annotations, it.actions, ("spec", "onTimeout"))
+    if (
+        len(part.compiler.findings) > before
+        or len(steps) != len(spec.steps)
+        or any(placed.document.findings())
+    ):
+        return None
+    name = placed.document.metadata.name
+    return Pattern(
+        name=name,
+        steps=tuple(steps),
+        plan=_plan(spec, [condition for _, condition in steps]),
+        upon_match=upon_match,
+        upon_timeout=upon_timeout,
+        labels=dict(spec.labels),
+        vehicles=vehicles,
+        lineage=part.compiler.lineages.get(name, 1),
+    )
+
+
+def _steps(part: _Part, spec: SequenceRuleSpec) -> Iterator[tuple[str, Compiled] | None]:
+    names = part.compiler.environment()
+    for index, step in enumerate(spec.steps):
+        text, key = (step.not_, "not") if step.when is None else (step.when, "when")
+        condition = part.expression(names, text or "false", ("spec", "steps", index, key), BOOL)
+        yield None if condition is None else (step.name, condition)
+
+
+def _telling(
+    part: _Part, severity: str, annotations: Mapping[str, str], actions: Sequence[Action], path: Path
+) -> Telling:
+    texts = part.compiler.environment()
+    return Telling(
+        severity=severity,
+        annotations={
+            key: part.text(texts, text, (*path, "annotations", key)) for key, text in annotations.items()
+        },
+        actions=part.actions(texts, actions, (*path, "actions")),
+    )
+
+
+def _plan(spec: SequenceRuleSpec, conditions: Sequence[Compiled]) -> Plan:
+    skip, target = Skip.PAST_LAST_EVENT, None
+    if isinstance(spec.skip, str):
+        skip = Skip(spec.skip)
+    elif spec.skip.to_first is not None:
+        skip, target = Skip.TO_FIRST, spec.skip.to_first
+    else:
+        skip, target = Skip.TO_LAST, spec.skip.to_last
+    names = [step.name for step in spec.steps]
+    return Plan(
+        stations=tuple(_stations(spec, conditions)),
+        within_ms=spec.within_ms,
+        contiguity=Contiguity(spec.contiguity),
+        skip=skip,
+        skip_step=-1 if target is None else names.index(target),
+        cooldown_ms=spec.cooldown_ms,
+        tells_timeouts=spec.on_timeout is not None,
+    )
+
+
+def _stations(spec: SequenceRuleSpec, conditions: Sequence[Compiled]) -> Iterator[Station]:
+    """A `not` without `for` is no station of its own: it guards the way to the next one."""
+    guards: list[int] = []
+    for index, step in enumerate(spec.steps):
+        if step.not_ is not None and step.for_ms is None:
+            guards.append(index)
+            continue
+        here = guards if step.not_ is None else [*guards, index]
+        least, most = step.least_and_most
+        yield Station(
+            step=index,
+            least=least,
+            most=most,
+            within_ms=step.within_ms,
+            away_ms=step.for_ms,
+            guards=tuple(here),
+            guards_on_arrival=tuple(it for it in here if not _is_momentary(conditions[it])),
+        )
+        if step.not_ is None:
+            guards = []
+
+
+def _is_momentary(condition: Compiled) -> bool:
+    """Whether it holds for single messages only."""
+    return any(read.kind == "changed" for read in condition.reads)

@@ -23,6 +23,7 @@ from rules.documents.load import load
 from rules.documents.parse import KINDS, LATER_KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
 from rules.documents.schema import editor_schema
+from rules.documents.sequence_rule import OnTimeout, SequenceRule, SequenceRuleSpec, SkipTo, Step, Times
 from rules.documents.signal_catalog import (
     DATATYPES,
     NUMERIC,
@@ -60,16 +61,22 @@ __all__ = [
     "ForEvents",
     "Loaded",
     "Metadata",
+    "OnTimeout",
     "Placed",
     "Position",
     "Publish",
     "Rung",
     "Sequence",
+    "SequenceRule",
+    "SequenceRuleSpec",
     "Severity",
     "Signal",
     "SignalCatalog",
     "SignalCatalogSpec",
+    "SkipTo",
     "Source",
+    "Step",
+    "Times",
     "Timestamp",
     "Upon",
     "did_you_mean",

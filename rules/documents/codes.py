@@ -38,7 +38,7 @@ CODES: dict[str, Code] = {
     ),
     "TT010": Code("Not a document", "A document is a mapping with apiVersion, kind, metadata and spec."),
     "TT011": Code("Unknown apiVersion", "This version of Telltale reads telltale.dev/v1alpha1."),
-    "TT012": Code("Unknown kind", "Kinds are AlertRule and SignalCatalog."),
+    "TT012": Code("Unknown kind", "Kinds are AlertRule, SequenceRule and SignalCatalog."),
     "TT013": Code(
         "A kind that this version does not run", "Move the document to an installation that runs it."
     ),
@@ -69,6 +69,22 @@ CODES: dict[str, Code] = {
     "TT041": Code(
         "A VSS leaf that was left out", "Arrays and structs are no signals; name the leaf you need."
     ),
+    "TT080": Code("Not a sequence", "Give it 1 to 32 steps."),
+    "TT081": Code("Two steps with one name", "A step's name belongs to one step of its rule."),
+    "TT082": Code("A step that is not one thing", "A step has a when, or a not."),
+    "TT083": Code(
+        "A sequence that begins with not", "Begin with the message after which it must not happen."
+    ),
+    "TT084": Code("A last not without an end", "Say for how long it must not happen: for: 20s."),
+    "TT085": Code(
+        "A field that this step cannot have", "when takes within and times, not takes for; see docs/rules.md."
+    ),
+    "TT086": Code("Fewer at most than at least", "min is not above max."),
+    "TT087": Code("A sequence that never has the time", "within is strict: more than all its for together."),
+    "TT088": Code(
+        "A skip that leads nowhere", "One of toFirst and toLast, with the name of a step with when."
+    ),
+    "TT089": Code("More messages than are kept together", "The first step takes at most 64."),
     "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
     "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
     "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),

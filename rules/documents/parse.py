@@ -14,14 +14,19 @@ from rules.documents.alert_rule import AlertRule
 from rules.documents.closed import API_VERSION, Document, Finding
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
 from rules.documents.placed import Placed
+from rules.documents.sequence_rule import SequenceRule
 from rules.documents.set_checks import Header, set_findings
 from rules.documents.shapes import shape_findings
 from rules.documents.signal_catalog import SignalCatalog
 from rules.documents.vss import read_vss
 from rules.documents.yaml_reader import Node, read_yaml
 
-KINDS: dict[str, type[Document]] = {"AlertRule": AlertRule, "SignalCatalog": SignalCatalog}
-LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule", "SequenceRule", "Geofence", "RuleTest"})
+KINDS: dict[str, type[Document]] = {
+    "AlertRule": AlertRule,
+    "SequenceRule": SequenceRule,
+    "SignalCatalog": SignalCatalog,
+}
+LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule", "Geofence", "RuleTest"})
 
 D = TypeVar("D", bound=Document)
 
@@ -55,6 +60,11 @@ class Loaded:
     def alert_rules(self) -> tuple[Placed[AlertRule], ...]:
         """The alert rules in the order in which they were read."""
         return self._of(AlertRule)
+
+    @property
+    def sequence_rules(self) -> tuple[Placed[SequenceRule], ...]:
+        """The sequence rules in the order in which they were read."""
+        return self._of(SequenceRule)
 
     @property
     def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:
@@ -162,7 +172,7 @@ def _model_of(reading: _Reading, raw: Placed[Any]) -> type[Document] | None:
         return None
     for key in ("apiVersion", "kind"):
         if not isinstance(value.get(key), str):
-            hint = f"apiVersion: {API_VERSION}" if key == "apiVersion" else f"kind: {' or '.join(KINDS)}"
+            hint = f"apiVersion: {API_VERSION}" if key == "apiVersion" else "kind: AlertRule"
             path = (key,) if key in value else ()
             refuse("TT010", path, "expected a text" if path else f"{quote(key)} is missing", hint)
             return None
@@ -172,7 +182,7 @@ def _model_of(reading: _Reading, raw: Placed[Any]) -> type[Document] | None:
         return None
     if kind in LATER_KINDS:
         message = f"this version of Telltale does not run the kind {kind}"
-        refuse("TT013", ("kind",), message, f"it runs {' and '.join(KINDS)}; move the document elsewhere")
+        refuse("TT013", ("kind",), message, f"it runs {', '.join(KINDS)}; move the document elsewhere")
         return None
     if kind not in KINDS:
         hint = did_you_mean(kind, [*KINDS, *LATER_KINDS]) or f"known kinds: {', '.join(KINDS)}"

@@ -195,6 +195,11 @@ def _name_hint(found: Any) -> str | None:
 def _example(path: Path) -> str | None:
     examples = {
         ("spec", "when"): "the condition, for example: when: Vehicle.Speed > 120",
+        (
+            "spec",
+            "steps",
+        ): "for example: steps: [{name: fast, when: speed > 120}, {name: slow, when: speed < 5}]",
+        ("spec", "within"): "the time in which all of it happens, for example: within: 90s",
         ("metadata", "name"): "for example: name: overspeed",
         ("spec", "timestamp"): "for example: timestamp: {path: ts, format: unixMillis}",
         ("spec", "signals"): "for example: signals: {Vehicle.Speed: {path: speed, unit: km/h}}",

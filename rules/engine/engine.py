@@ -80,6 +80,9 @@ class Engine:
         if self._doubts.unknown:
             self._doubts.unknown.clear()
         self._doubts.skipped = 0
+        if shape.sequences:
+            cause = Cause(event.received_at, ts)
+            self._observer.sequencer.message(vehicle, shape.sequences, shape.slots, cause, out)
 
     def advance(
         self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]
@@ -116,7 +119,9 @@ class Engine:
 
         A figure for people, no part of what the fold yields: one that ends before its `for` has no record.
         """
-        began, self._observer.began = self._observer.began, {}
+        observer = self._observer
+        began = {**observer.began, **observer.sequencer.began}
+        observer.began, observer.sequencer.began = {}, {}
         return began
 
     def last_known(self, vehicle: VehicleState) -> dict[str, object]:

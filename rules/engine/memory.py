@@ -8,7 +8,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rules.engine.ruleset import Rule, RuleSet, Template
+from rules.engine.ruleset import Compiled, Pattern, Rule, RuleSet, Template
 from rules.language.values import UNKNOWN
 
 NEVER = -(2**62)
@@ -38,14 +38,19 @@ def layout_of(rules: RuleSet) -> Layout:
     """Give each signal that a rule reads a slot, in the order of the catalog, which is that of messages."""
     limits: dict[str, set[int]] = {}
     history: set[str] = set()
+    reads: set[tuple[str, str]] = set()
     for rule in rules.rules:
-        for read in reads_of(rule):
-            limits.setdefault(read[1], set())
-            if read[0] in _HISTORY:
-                history.add(read[1])
+        reads |= reads_of(rule)
         for expression in (rule.when, rule.clear_when, rule.value, *(rung.condition for rung in rule.ladder)):
             for signal, limit in expression.age_limits if expression is not None else ():
                 limits.setdefault(signal, set()).update([limit] if limit >= 0 else [])
+    for pattern in rules.sequences:  # its steps are judged when messages come: no age is a timer for them
+        reads |= {(read.kind, read.signal) for part in _parts_of(pattern) for read in part.reads}
+    for kind, signal in reads:
+        if kind != "local":
+            limits.setdefault(signal, set())
+        if kind in _HISTORY:
+            history.add(signal)
     known = rules.signals
     names = (*(name for name in known if name in limits), *sorted(limits.keys() - known.keys()))
     stale = [known[name].stale_after_ms if name in known else None for name in names]
@@ -68,6 +73,14 @@ def reads_of(rule: Rule) -> set[tuple[str, str]]:
     found = {(read.kind, read.signal) for part in expressions if part is not None for read in part.reads}
     found |= {(read.kind, read.signal) for text in texts if not isinstance(text, str) for read in text.reads}
     return {(kind, signal) for kind, signal in found if kind != "local"}
+
+
+def _parts_of(pattern: Pattern) -> list[Compiled | Template]:
+    told = [telling for telling in (pattern.upon_match, pattern.upon_timeout) if telling is not None]
+    texts = [*pattern.labels.values(), *(text for it in told for text in it.annotations.values())]
+    payloads = [getattr(action, "payload", None) for telling in told for action in telling.actions]
+    holes = [text for text in texts if not isinstance(text, str)] + templates_in(payloads)
+    return [*(condition for _, condition in pattern.steps), *holes]
 
 
 def templates_in(payload: Any) -> list[Template]:

@@ -1,7 +1,7 @@
 """Everything beyond the common path: an alert is observed, because a message touched it or a timer is due.
 
-Order at one instant: messages, then the holds of alerts (`for`, `keepFiringFor`, `staleGrace`), then signals
-that turn stale or reach an age. Within each, rules in the order of their names.
+Order at one instant: messages, then the holds of alerts (`for`, `keepFiringFor`, `staleGrace`), then
+sequences, then signals that turn stale or reach an age. Within each, rules in the order of their names.
 """
 
 from collections.abc import Collection
@@ -14,6 +14,7 @@ from rules.engine.outcomes import Outcome, alert_id
 from rules.engine.programs import Programs, bits
 from rules.engine.reports import Cause, Occasion, Reporter, failure
 from rules.engine.running import RunningRule
+from rules.engine.sequencer import Sequencer
 from rules.engine.shapes import Shape
 from rules.engine.vehicle import VehicleState
 from rules.language.values import UNKNOWN
@@ -26,6 +27,7 @@ class Observer:
         self._rules = programs.rules
         self._doubts = programs.doubts
         self._reporter = Reporter(revision)
+        self.sequencer = Sequencer(programs.sequences, self._reporter)
         self.began: dict[str, int] = {}
         """By rule, how often its condition began to hold; whoever reads it begins anew."""
 
@@ -105,6 +107,8 @@ class Observer:
             due = self._rules[index].due(alert)
             if due is not None and due < soonest:
                 soonest = due
+        if vehicle.sequences:
+            return min(soonest, self.sequencer.next_due(vehicle))
         return soonest
 
     def due_at(self, vehicle: VehicleState, at: int) -> int:
@@ -119,6 +123,8 @@ class Observer:
         look = Look(vehicle.memory, vehicle.vehicle_id, at)
         for index in bits(self.due_at(vehicle, at)):
             self._timer(vehicle, index, look, cause, out)
+        if vehicle.sequences:
+            self.sequencer.fire(vehicle, at, cause, out)
         wilted, reached = vehicle.memory.due_at(at)
         look.is_past = True
         readers = beside = 0

@@ -49,9 +49,12 @@ class AlertRecord:
     """`silence` where time without data moved the alert."""
     received_at: int
     """Of the message that caused it; of the partition where silence did."""
+    sequence: "SequenceFacts | None" = None
+    """Of a sequence rule: what it says, step by step."""
 
     def to_record(self) -> dict[str, object]:
         """The record of `vehicle.alerts`."""
+        more = {} if self.sequence is None else {"sequence": self.sequence.to_record()}
         return {
             "id": self.id,
             "rule": self.rule,
@@ -70,7 +73,24 @@ class AlertRecord:
             "reason": self.reason,
             "by": self.by,
             "receivedAt": format_instant(self.received_at),
+            **more,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceFacts:
+    """Whether a sequence matched or ran out of time, and when each step's first and last message was."""
+
+    is_match: bool
+    steps: tuple[tuple[str, int, int], ...]
+
+    def to_record(self) -> dict[str, object]:
+        """The part `sequence` of an alert's record."""
+        steps = [
+            {"name": name, "firstAt": format_instant(first), "lastAt": format_instant(last)}
+            for name, first, last in self.steps
+        ]
+        return {"outcome": "match" if self.is_match else "timeout", "steps": steps}
 
 
 @dataclass(frozen=True, slots=True)

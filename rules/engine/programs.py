@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 
 from rules.engine.expressions import Expression
 from rules.engine.memory import Layout, Look, Memory, layout_of
-from rules.engine.ruleset import RuleSet
-from rules.engine.running import RunningRule
+from rules.engine.ruleset import Pattern, Rule, RuleSet
+from rules.engine.running import RunningRule, RunningSequence
 from rules.engine.shapes import Doubts, Run, Shape, shape_run, soonest_of
 from rules.engine.thresholds import threshold_of
 
@@ -23,7 +23,10 @@ _MOST_SHAPES = 10_000
 
 
 class Program:
-    """The rules that apply to some vehicles. Masks have a bit for each rule of the set."""
+    """The rules that apply to some vehicles. Masks have a bit for each rule of the set.
+
+    `enabled` has the bits of the sequences above those of the rules.
+    """
 
     __slots__ = (
         "age_readers",
@@ -33,6 +36,7 @@ class Program:
         "readers",
         "readers_beside",
         "rules",
+        "sequence_readers",
         "shapes",
     )
 
@@ -50,6 +54,8 @@ class Program:
         self.age_readers: dict[tuple[int, int], int] = {}
         """(slot, age) to the rules whose condition turns at it."""
         self.age_readers_beside: dict[tuple[int, int], int] = {}
+        self.sequence_readers: dict[int, int] = {}
+        """Slot to the sequences of which a step reads it: a bit for each sequence of the set."""
         for rule in programs.rules:
             bit = 1 << rule.index
             if not enabled & bit:
@@ -63,17 +69,27 @@ class Program:
             for limit in rule.ages_beside:
                 self.age_readers_beside[limit] = self.age_readers_beside.get(limit, 0) | bit
 
+        for sequence in programs.sequences:
+            if self.runs(sequence):
+                for slot in sequence.slots:
+                    self.sequence_readers[slot] = self.sequence_readers.get(slot, 0) | 1 << sequence.index
+
+    def runs(self, sequence: RunningSequence) -> bool:
+        """Whether a sequence is for these vehicles."""
+        return bool(self.enabled >> len(self.rules) + sequence.index & 1)
+
     def shape_of(self, names: tuple[str, ...]) -> Shape:
         """The shape of a message that `shapes` does not hold; it does when enough such messages have come."""
         layout = self.programs.layout
         places = tuple(layout.slots.get(name, -1) for name in names)
         carried = frozenset(slot for slot in places if slot >= 0)
-        mask = beside = 0
+        mask = beside = concerned = 0
         for slot in carried:
             mask |= self.readers[slot]
             beside |= self.readers_beside[slot]
+            concerned |= self.sequence_readers.get(slot, 0)
         run = self.programs.code(self, names, mask)
-        shape = Shape(run, carried, places, mask, beside, soonest_of(carried, layout))
+        shape = Shape(run, carried, places, mask, beside, soonest_of(carried, layout), bits(concerned))
         if run is not None:
             self.shapes[names] = shape
         return shape
@@ -86,13 +102,18 @@ class Programs:
         ordered = sorted(rules.rules, key=lambda rule: rule.name)
         self.layout: Layout = layout_of(rules)
         self.rules = tuple(RunningRule(index, rule, self.layout) for index, rule in enumerate(ordered))
+        patterns = sorted(rules.sequences, key=lambda pattern: pattern.name)
+        self.sequences = tuple(
+            RunningSequence(index, pattern, self.layout) for index, pattern in enumerate(patterns)
+        )
         self.doubts = Doubts(set(), [])
+        selectable: list[Rule | Pattern] = [*ordered, *patterns]
         self._selectors = [
             (1 << index, Expression(rule.vehicles, self.layout))
-            for index, rule in enumerate(ordered)
+            for index, rule in enumerate(selectable)
             if rule.vehicles is not None
         ]
-        self._for_all = (1 << len(ordered)) - 1 - sum(bit for bit, _ in self._selectors)
+        self._for_all = (1 << len(ordered) + len(patterns)) - 1 - sum(bit for bit, _ in self._selectors)
         self._programs: dict[int, Program] = {}
         self._familiar_after = familiar_after
         self._met: dict[tuple[int, tuple[str, ...]], int] = {}

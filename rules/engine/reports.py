@@ -5,15 +5,23 @@ A command on old news is worse than none: it is left out when the message that c
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from rules.engine.alerts import Alert
 from rules.engine.expressions import Text
 from rules.engine.memory import Look
-from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure, action_id
-from rules.engine.ruleset import CommandAction
-from rules.engine.running import RunningRule
+from rules.engine.outcomes import (
+    AlertRecord,
+    CommandRecord,
+    Outcome,
+    PublishRecord,
+    RuleFailure,
+    SequenceFacts,
+    action_id,
+)
+from rules.engine.ruleset import CommandAction, PublishAction
 from rules.engine.vehicle import VehicleState
 from rules.language.template import format_value
 from rules.language.values import UNKNOWN
@@ -37,6 +45,28 @@ class Occasion:
     reason: str | None = None
 
 
+class Named(Protocol):
+    """What has the name of a rule."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Told(Protocol):
+    """A rule as far as its records need it."""
+
+    @property
+    def rule(self) -> Named: ...
+    @property
+    def ladder(self) -> Sequence[tuple[str, object]]: ...
+    @property
+    def labels(self) -> Mapping[str, str | Text]: ...
+    @property
+    def annotations(self) -> Mapping[str, str | Text]: ...
+    @property
+    def actions(self) -> Sequence[tuple[CommandAction | PublishAction, Any]]: ...
+
+
 class Reporter:
     """Writes the outcomes of one rule set."""
 
@@ -46,13 +76,14 @@ class Reporter:
     def report(
         self,
         vehicle: VehicleState,
-        rule: RunningRule,
+        rule: Told,
         alert: Alert,
         occasion: Occasion,
         *,
         cause: Cause,
         look: Look,
         out: list[Outcome],
+        sequence: SequenceFacts | None = None,
     ) -> None:
         """Append the alert's record, then what its actions bring about, in the order of the rule."""
         identity = uuid.UUID(bytes=alert.id)
@@ -79,6 +110,7 @@ class Reporter:
             reason=occasion.reason,
             by="silence" if cause.event_time is None else None,
             received_at=cause.received_at,
+            sequence=sequence,
         )
         alert.records += 1
         out.append(record)
@@ -114,7 +146,7 @@ class Reporter:
     def _texts(
         self,
         texts: Mapping[str, str | Text],
-        rule: RunningRule,
+        rule: Told,
         vehicle: VehicleState,
         look: Look,
         out: list[Outcome],
@@ -129,7 +161,7 @@ class Reporter:
         return rendered
 
 
-def failure(rule: RunningRule, vehicle: VehicleState, at: int, error: Exception) -> RuleFailure:
+def failure(rule: Told, vehicle: VehicleState, at: int, error: Exception) -> RuleFailure:
     """Say that an expression of a rule had no value."""
     return RuleFailure(rule.rule.name, vehicle.vehicle_id, at, str(error) or type(error).__name__)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rules.engine.sequences import Plan
+
 
 class Read(Protocol):
     """A value that an expression uses: of a signal (`value`, `prev`, ...) or a `local` (vehicle.id)."""
@@ -107,6 +109,29 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """What is told of a match, or of a partial match that ran out of time, and done about it."""
+
+    severity: str
+    annotations: Mapping[str, str | Template] = field(default_factory=dict)
+    actions: tuple[CommandAction | PublishAction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One sequence rule: its steps by name, each with its condition, and the plan that refers to them."""
+
+    name: str
+    steps: tuple[tuple[str, Compiled], ...]
+    plan: Plan
+    upon_match: Telling
+    upon_timeout: Telling | None = None
+    labels: Mapping[str, str | Template] = field(default_factory=dict)
+    vehicles: Compiled | None = None
+    lineage: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """All rules that run together, and the catalog that they were checked against."""
 
@@ -119,3 +144,4 @@ class RuleSet:
     """The SignalCatalog that the rules were checked against."""
     warnings: tuple[Any, ...] = ()
     """The findings (Diagnostic) that are no errors."""
+    sequences: tuple[Pattern, ...] = ()

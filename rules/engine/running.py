@@ -1,5 +1,6 @@
 """A rule as it runs: its expressions and texts tied to the slots of a layout."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ from rules.engine import alerts
 from rules.engine.alerts import Alert, Phase
 from rules.engine.expressions import Expression, Text
 from rules.engine.memory import Layout
-from rules.engine.ruleset import CommandAction, PublishAction, Rule
+from rules.engine.ruleset import CommandAction, Pattern, PublishAction, Rule, Telling
 
 
 class RunningRule:
@@ -80,6 +81,38 @@ class RunningRule:
     def forgotten_after(self, alert: Alert) -> int | None:
         """How long a resting alert means something."""
         return alerts.forgotten_after(alert, self.rule)
+
+
+class Face:
+    """What is told of one kind of ending, tied to the slots of a layout."""
+
+    __slots__ = ("actions", "annotations", "labels", "ladder", "rule")
+
+    def __init__(self, pattern: Pattern, telling: Telling, layout: Layout) -> None:
+        self.rule = pattern
+        self.ladder = ((telling.severity, None),)
+        self.labels = _texts(pattern.labels, layout)
+        self.annotations = _texts(telling.annotations, layout)
+        self.actions = tuple(_action(action, layout) for action in telling.actions)
+
+
+class RunningSequence:
+    """A sequence of the set; `index` is its place among them."""
+
+    __slots__ = ("conditions", "digest", "index", "match", "names", "pattern", "plan", "slots", "timeout")
+
+    def __init__(self, index: int, pattern: Pattern, layout: Layout) -> None:
+        self.index = index
+        self.pattern = pattern
+        self.plan = pattern.plan
+        self.names = tuple(name for name, _ in pattern.steps)
+        self.conditions = tuple(Expression(condition, layout) for _, condition in pattern.steps)
+        self.slots = frozenset(slot for condition in self.conditions for slot in condition.slots)
+        self.match = Face(pattern, pattern.upon_match, layout)
+        self.timeout = None if pattern.upon_timeout is None else Face(pattern, pattern.upon_timeout, layout)
+        texts = [(name, condition.text) for name, condition in pattern.steps]
+        self.digest = hashlib.blake2b(repr((texts, pattern.plan)).encode(), digest_size=8).digest()
+        """Of what partial matches refer to: those of another version of the rule mean nothing."""
 
 
 def _texts(texts: Mapping[str, Any], layout: Layout) -> dict[str, str | Text]:

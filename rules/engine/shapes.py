@@ -59,6 +59,8 @@ class Shape:
     """Rules of which something else does: value, clear condition, ladder."""
     soonest: int
     """How long after the message its first signal turns stale or reaches an age."""
+    sequences: Sequence[int] = ()
+    """The sequences of which a step reads a signal of the message."""
 
 
 def shape_run(

@@ -18,6 +18,8 @@ import msgspec
 from rules.engine.alerts import Alert, Phase
 from rules.engine.memory import FOREVER, NEVER, Layout
 from rules.engine.programs import bits
+from rules.engine.running import RunningSequence
+from rules.engine.sequences import Mark, Matching, Partial
 from rules.engine.vehicle import VehicleState
 from rules.language.values import UNKNOWN
 
@@ -25,6 +27,8 @@ VALUES = "values"
 """The part with the event time, the last-known values and the position."""
 RULE = "rule/"
 """Before the name of a rule: the part with its alert."""
+SEQUENCE = "sequence/"
+"""Before the name of a sequence: the part with its partial matches."""
 
 _FORMAT = b"\x01"
 _encode = msgspec.msgpack.Encoder().encode
@@ -42,6 +46,8 @@ def snapshot(vehicle: VehicleState) -> dict[str, bytes]:
         parts[VALUES] = _values(vehicle)
     for index, alert in vehicle.alerts.items():
         parts[RULE + vehicle.program.rules[index].rule.name] = _alert(alert)
+    for index in vehicle.sequences:
+        parts[SEQUENCE + _sequences(vehicle)[index].pattern.name] = _matching(vehicle, index)
     return parts
 
 
@@ -56,6 +62,11 @@ def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
             alert = vehicle.alerts.get(index)
             parts[RULE + vehicle.program.rules[index].rule.name] = None if alert is None else _alert(alert)
         vehicle.rules_changed = 0
+    if vehicle.sequences_changed:
+        for index in bits(vehicle.sequences_changed):
+            packed = _matching(vehicle, index) if index in vehicle.sequences else None
+            parts[SEQUENCE + _sequences(vehicle)[index].pattern.name] = packed
+        vehicle.sequences_changed = 0
     return parts
 
 
@@ -68,6 +79,12 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
         index = indexes.get(part)
         if index is not None and vehicle.program.enabled >> index & 1:
             _read(packed, part, _restore_alert, vehicle, index)
+    if any(part.startswith(SEQUENCE) for part in parts):
+        known = {SEQUENCE + sequence.pattern.name: sequence for sequence in _sequences(vehicle)}
+        for part, packed in parts.items():
+            sequence = known.get(part)
+            if sequence is not None and vehicle.program.runs(sequence):
+                _read(packed, part, _restore_matching, vehicle, sequence)
 
 
 def deadline(packed: bytes) -> tuple[int, int, int]:
@@ -203,6 +220,56 @@ def _restore_alert(vehicle: VehicleState, index: int, content: Any) -> None:
         ended_at=instant(ended),
     )
     vehicle.settle(index, alert)
+
+
+def _sequences(vehicle: VehicleState) -> tuple[RunningSequence, ...]:
+    return vehicle.program.programs.sequences
+
+
+def _matching(vehicle: VehicleState, index: int) -> bytes:
+    """Instants are told from that of the first partial match."""
+    matching = vehicle.sequences[index]
+    base = matching.partials[0].started_at if matching.partials else 0
+    partials = [
+        (
+            partial.station,
+            partial.taken,
+            partial.start,
+            partial.started_at - base,
+            partial.entered_at - base,
+            [
+                (step, first, first_at - base, last, last_at - base)
+                for step, first, first_at, last, last_at in partial.marks
+            ],
+        )
+        for partial in matching.partials
+    ]
+    content = (
+        _sequences(vehicle)[index].digest,
+        base,
+        matching.messages,
+        sorted(matching.matched),
+        matching.told_at,
+        matching.told,
+        matching.rests_until,
+        partials,
+    )
+    return _FORMAT + _encode(content)
+
+
+def _restore_matching(vehicle: VehicleState, sequence: RunningSequence, content: Any) -> None:
+    digest, base, messages, matched, told_at, told, rests_until, partials = content
+    matching = Matching([], messages, set(matched), told_at, told, rests_until)
+    for station, taken, start, started_at, entered_at, marks in partials if digest == sequence.digest else ():
+        marked = [
+            Mark(step, first, base + first_at, last, base + last_at)
+            for step, first, first_at, last, last_at in marks
+        ]
+        matching.partials.append(
+            Partial(station, taken, start, base + started_at, base + entered_at, tuple(marked))
+        )
+    if not matching.is_empty:
+        vehicle.sequences[sequence.index] = matching
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from rules.engine.alerts import Alert, Phase
 from rules.engine.events import Position
 from rules.engine.memory import FOREVER, NEVER, Memory
 from rules.engine.programs import Program
+from rules.engine.sequences import Matching
 
 
 @dataclass(slots=True)
@@ -38,8 +39,11 @@ class VehicleState:
     """The rules whose condition, as it was last judged, holds for their alert."""
     attention: int = 0
     """The rules whose alerts want to see every message that they read."""
+    sequences: dict[int, Matching] = field(default_factory=dict)
+    """Partial matches by the index of their sequence."""
     values_changed: bool = field(default=False, compare=False)
     rules_changed: int = field(default=0, compare=False)
+    sequences_changed: int = field(default=0, compare=False)
     columns: Any = field(default=None, repr=False, compare=False)
     """How the values are packed, as long as no new signal comes."""
 
