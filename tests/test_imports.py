@@ -28,8 +28,8 @@ PLANTED = {
     "faust": ("pipeline/stages/payloads.py", "import faust"),
     "paho": ("bridges/ticks.py", "from paho.mqtt import client"),
     "aiokafka": ("bridges/ticks.py", "import aiokafka"),
-    "cel": ("rules/compile.py", "import cel_expr_python"),
-    "yaml": ("rules/compile.py", "import yaml"),
+    "cel": ("rules/compile/__init__.py", "import cel_expr_python"),
+    "yaml": ("rules/compile/__init__.py", "import yaml"),
     "demo": ("bridges/kafka.py", "import bridges.embedded"),
 }
 

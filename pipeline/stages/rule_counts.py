@@ -11,12 +11,12 @@ behind is `telltale_alerts_lag_records`; the age of its newest outcome is
 """
 
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from rules.engine.outcomes import AlertRecord, CommandRecord, RuleFailure
+from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
 
 LOG_EVERY_MS = 60_000
 
@@ -39,9 +39,13 @@ EVENT_LAG = Histogram(
 
 
 class RuleCounts:
-    """The counts of one worker, shared by its partitions."""
+    """The counts of one worker, shared by its partitions.
 
-    def __init__(self) -> None:
+    `activations` tells how often the condition of each rule began to hold since it was last asked.
+    """
+
+    def __init__(self, activations: Callable[[], Mapping[str, int]] = dict) -> None:
+        self._activations = activations
         self._matched: Tally[str] = Tally()
         self._fired: Tally[tuple[str, str]] = Tally()
         self._resolved: Tally[tuple[str, str]] = Tally()
@@ -60,23 +64,20 @@ class RuleCounts:
         self._newest = max(self._newest, newest)
         EVENT_LAG.observe(max(0, received - newest) / 1000)
 
-    def matched(self, activations: Mapping[str, int]) -> None:
-        """Conditions began to hold, so often for each rule."""
-        self._matched.update(activations)
+    def happened(self, outcome: Outcome) -> None:
+        """An alert began, rose or ended, a rule asked for a command, or it failed."""
+        match outcome:
+            case AlertRecord(state="resolved"):
+                self._resolved[outcome.rule, outcome.reason or "cleared"] += 1
+            case AlertRecord():
+                if outcome.record_id.endswith("-0"):
+                    self._fired[outcome.rule, outcome.severity] += 1
+            case CommandRecord():
+                self._commands[outcome.rule] += 1
+            case RuleFailure():
+                self._fail(outcome)
 
-    def alert(self, record: AlertRecord) -> None:
-        """An alert began, rose or ended."""
-        if record.state == "resolved":
-            self._resolved[record.rule, record.reason or "cleared"] += 1
-        elif record.record_id.endswith("-0"):
-            self._fired[record.rule, record.severity] += 1
-
-    def command(self, record: CommandRecord) -> None:
-        """A rule asked for a command."""
-        self._commands[record.rule] += 1
-
-    def failed(self, failure: RuleFailure) -> None:
-        """An expression of a rule raised."""
+    def _fail(self, failure: RuleFailure) -> None:
         self._failed[failure.rule] += 1
         last = self._logged.get(failure.rule)
         if last is None or abs(failure.ts - last) >= LOG_EVERY_MS:
@@ -91,6 +92,7 @@ class RuleCounts:
 
     def flush(self) -> None:
         """Write to Prometheus what was counted since the last call."""
+        self._matched.update(self._activations())
         EVENTS.inc(self._events)
         self._events = 0
         EVENT_TIME.set(self._newest / 1000)

@@ -2,6 +2,7 @@
 
 from rules.engine.engine import Engine
 from rules.engine.events import Event
+from rules.engine.fold import Fold
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure
 from rules.engine.ruleset import CommandAction, PublishAction, Rule, RuleSet, Rung, Signal
 from rules.engine.state import StateFormatError
@@ -13,6 +14,7 @@ __all__ = [
     "CommandRecord",
     "Engine",
     "Event",
+    "Fold",
     "Outcome",
     "PublishAction",
     "PublishRecord",

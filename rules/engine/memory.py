@@ -4,11 +4,11 @@
 `stale`. Staleness begins when its timer fires, so what conditions see is a function of the instants reached.
 """
 
-from collections.abc import Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rules.engine.ruleset import Compiled, Pattern, Rule, RuleSet, Template
+from rules.engine.ruleset import Compiled, Pattern, Rule, RuleSet, Signal, Template
 from rules.language.values import UNKNOWN
 
 NEVER = -(2**62)
@@ -35,23 +35,33 @@ class Layout:
 
 
 def layout_of(rules: RuleSet) -> Layout:
-    """Give each signal that a rule reads a slot, in the order of the catalog, which is that of messages."""
+    """The layout of what the engine runs of a set: alert rules and sequences.
+
+    The steps of a sequence count as texts: they are judged when messages come, so no age is a timer for them.
+    """
+    expressions = [part for rule in rules.rules for part in _expressions(rule)]
+    texts: list[Compiled | Template] = [text for rule in rules.rules for text in _templates(rule)]
+    texts += [part for pattern in rules.sequences for part in _parts_of(pattern)]
+    return layout_for(rules.signals, expressions, texts)
+
+
+def layout_for(
+    known: Mapping[str, Signal], expressions: Iterable[Compiled], texts: Iterable[Compiled | Template] = ()
+) -> Layout:
+    """Give each signal that something reads a slot, in the catalog's order, which is that of messages."""
     limits: dict[str, set[int]] = {}
     history: set[str] = set()
-    reads: set[tuple[str, str]] = set()
-    for rule in rules.rules:
-        reads |= reads_of(rule)
-        for expression in (rule.when, rule.clear_when, rule.value, *(rung.condition for rung in rule.ladder)):
-            for signal, limit in expression.age_limits if expression is not None else ():
-                limits.setdefault(signal, set()).update([limit] if limit >= 0 else [])
-    for pattern in rules.sequences:  # its steps are judged when messages come: no age is a timer for them
-        reads |= {(read.kind, read.signal) for part in _parts_of(pattern) for read in part.reads}
-    for kind, signal in reads:
-        if kind != "local":
-            limits.setdefault(signal, set())
-        if kind in _HISTORY:
-            history.add(signal)
-    known = rules.signals
+    expressions = list(expressions)
+    for part in (*expressions, *texts):
+        for read in part.reads:
+            if read.kind == "local":
+                continue
+            limits.setdefault(read.signal, set())
+            if read.kind in _HISTORY:
+                history.add(read.signal)
+    for expression in expressions:
+        for signal, limit in expression.age_limits:
+            limits.setdefault(signal, set()).update([limit] if limit >= 0 else [])
     names = (*(name for name in known if name in limits), *sorted(limits.keys() - known.keys()))
     stale = [known[name].stale_after_ms if name in known else None for name in names]
     stale_after = tuple(FOREVER if after is None else after for after in stale)
@@ -63,16 +73,15 @@ def layout_of(rules: RuleSet) -> Layout:
     return Layout(names, slots, stale_after, ages, frozenset(slots[name] for name in history), soonest)
 
 
-def reads_of(rule: Rule) -> set[tuple[str, str]]:
-    """(kind, signal) of everything that any expression or text of a rule reads, locals left out."""
-    expressions = [rule.when, rule.clear_when, rule.value, *(rung.condition for rung in rule.ladder)]
+def _expressions(rule: Rule) -> list[Compiled]:
+    parts = (rule.when, rule.clear_when, rule.value, *(rung.condition for rung in rule.ladder))
+    return [part for part in parts if part is not None]
+
+
+def _templates(rule: Rule) -> list[Template]:
     texts = [*rule.labels.values(), *rule.annotations.values()]
-    texts += [
-        template for action in rule.actions for template in templates_in(getattr(action, "payload", None))
-    ]
-    found = {(read.kind, read.signal) for part in expressions if part is not None for read in part.reads}
-    found |= {(read.kind, read.signal) for text in texts if not isinstance(text, str) for read in text.reads}
-    return {(kind, signal) for kind, signal in found if kind != "local"}
+    payloads = [getattr(action, "payload", None) for action in rule.actions]
+    return [text for text in texts if not isinstance(text, str)] + templates_in(payloads)
 
 
 def _parts_of(pattern: Pattern) -> list[Compiled | Template]:

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeline.runtime.stage import Logic, Output
-from pipeline.stages.alerts import Alerts
+from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.rule_counts import RuleCounts
 from rules import Engine, RuleSet, compile_rules, load
 from rules.instants import format_instant
@@ -36,7 +36,7 @@ _ENGINE = Engine(_compiled(), quiet_after_ms=QUIET_MS)
 
 def new_alerts() -> Logic:
     """A worker's logic for one partition, nothing restored yet."""
-    return Alerts(_ENGINE, RuleCounts())
+    return VehicleLogic("alerts", _ENGINE, RuleCounts())
 
 
 class Road:

@@ -10,8 +10,9 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from pipeline.process.failures import ConfigurationError
-from pipeline.stages.alerts import Alerts, stage
+from pipeline.stages.alerts import stage
 from pipeline.stages.clocks import Clocks
+from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.settings import RuleStageSettings
 from rules.instants import format_instant, parse_instant
 from tests.stages.driving import (
@@ -396,7 +397,7 @@ def test_row_rule_file_with_errors_is_refused_whole_with_all_errors_at_once_and_
 
 def test_clocks_of_a_later_version_are_refused():
     logic = new_alerts()
-    assert isinstance(logic, Alerts)
+    assert isinstance(logic, VehicleLogic)
     packed = Clocks(1, 2, 3).pack()
     with pytest.raises(ValueError, match="format"):
         logic.restored(bytes((packed[0] + 1,)) + packed[1:])

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from prometheus_client import REGISTRY
 
-from pipeline.stages.alerts import Alerts
+from pipeline.runtime.stage import Logic
+from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.rule_counts import RuleCounts
 from rules import Engine, RuleSet, Source, compile_rules, parse
 from rules.instants import format_instant
@@ -53,10 +54,11 @@ def heard(second: int, speed: float, late_ms: int = 0) -> Heard:
     return Heard(ts + late_ms, json.dumps(telemetry).encode())
 
 
-def alerts() -> Alerts:
+def alerts() -> Logic:
     rules = compile_rules(parse([Source("rules.yaml", RULES)]))
     assert isinstance(rules, RuleSet), rules
-    return Alerts(Engine(rules), RuleCounts())
+    engine = Engine(rules)
+    return VehicleLogic("alerts", engine, RuleCounts(engine.take_activations))
 
 
 def figure(name: str, **labels: str) -> float:

@@ -1,0 +1,166 @@
+"""A stage over vehicles: telemetry, ticks and the registry of one partition, folded into what rules say.
+
+What happens is a function of the log: the time of a message is in the message, and time without messages is
+in the ticks. A vehicle's state is decoded when the vehicle speaks or one of its timers is due, so that taking
+a partition over costs little more than reading its changelog.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from pipeline.runtime.dead_letters import dead_letter
+from pipeline.runtime.stage import Output, Record
+from pipeline.stages.clocks import Clocks
+from pipeline.stages.deadlines import Deadlines
+from pipeline.stages.outcomes import Outputs
+from pipeline.stages.telemetry import decode_telemetry
+from rules import Event
+from rules.engine import Fold
+
+S = TypeVar("S")
+_SEPARATOR = b"\0"
+# A part of a vehicle's state that is not the engine's: what the registry says of it.
+_REGISTRY = "@registry"
+
+
+class Counts(Protocol):
+    """The metrics of a stage, shared by its partitions."""
+
+    def heard(self, events: int, newest: int, received: int) -> None:
+        """A batch was evaluated: its telemetry records, their newest event time, the partition's clock."""
+
+    def happened(self, outcome: Any) -> None:
+        """A rule brought something about."""
+
+    def flush(self) -> None:
+        """A checkpoint is taken: tell Prometheus."""
+
+
+class VehicleLogic(Generic[S]):
+    """One partition of a stage: its vehicles, their timers, its clocks."""
+
+    def __init__(self, stage: str, fold: Fold[S], counts: Counts) -> None:
+        self._stage = stage
+        self._fold = fold
+        self._counts = counts
+        self._outputs = Outputs(stage)
+        self._clocks = Clocks()
+        self._deadlines = Deadlines()
+        self._vehicles: dict[str, S] = {}
+        self._packed: dict[str, dict[str, bytes]] = {}
+        self._touched: set[str] = set()
+        self._registry: dict[str, bytes | None] = {}
+        self._outcomes: list[Any] = []
+
+    # -- state ---------------------------------------------------------------------------------------------
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """A changelog record: vehicle id, zero byte, name of the part; the part as the engine packed it."""
+        vehicle, _, part = key.rpartition(_SEPARATOR)
+        self._packed.setdefault(vehicle.decode(), {})[part.decode()] = value
+
+    def restored(self, clock: bytes | None) -> None:
+        """All records are in: the clocks stand where the marker says, timers are armed."""
+        if clock:
+            self._clocks = Clocks.unpack(clock)
+        for vehicle_id, parts in self._packed.items():
+            self._deadlines.arm(vehicle_id, self._fold.deadline_of(parts))
+
+    def changes(self) -> list[tuple[bytes, bytes | None]]:
+        changed: list[tuple[bytes, bytes | None]] = []
+        for vehicle_id in self._touched:
+            prefix = vehicle_id.encode() + _SEPARATOR
+            for part, packed in self._fold.changed(self._vehicles[vehicle_id]).items():
+                changed.append((prefix + part.encode(), packed))
+        self._touched.clear()
+        for vehicle_id, packed in self._registry.items():
+            changed.append((vehicle_id.encode() + _SEPARATOR + _REGISTRY.encode(), packed))
+        self._registry.clear()
+        self._counts.flush()
+        return changed
+
+    def clock(self) -> bytes:
+        return self._clocks.pack()
+
+    def _vehicle(self, vehicle_id: str) -> S:
+        vehicle = self._vehicles.get(vehicle_id)
+        if vehicle is None:
+            parts = self._packed.pop(vehicle_id, None)
+            vehicle = self._fold.restore(vehicle_id, parts) if parts else self._fold.new_vehicle(vehicle_id)
+            self._vehicles[vehicle_id] = vehicle
+        return vehicle
+
+    # -- records -------------------------------------------------------------------------------------------
+
+    def process(self, topic: str, records: Sequence[Record], out: list[Output]) -> None:
+        if topic == "vehicle.registry":
+            self._register(records)
+            return
+        events = newest = 0
+        for record in records:
+            if record.key is None:
+                if self._clocks.tick(record.timestamp):
+                    self._advance()
+            else:
+                instant = self._hear(record, out)
+                if instant is not None:
+                    events += 1
+                    if instant > newest:
+                        newest = instant
+            if self._outcomes:
+                self._write(out)
+        self._counts.heard(events, newest, self._clocks.received)
+
+    def _hear(self, record: Record, out: list[Output]) -> int | None:
+        """Evaluate a telemetry record. Its event time; None for one that cannot be read."""
+        try:
+            telemetry = decode_telemetry(record.value or b"")
+            instant = telemetry.instant
+        except (msgspec.DecodeError, ValueError) as error:
+            out.append(dead_letter(record, self._stage, "telemetry-undecodable", str(error)))
+            return None
+        vehicle_id = telemetry.vehicle_id
+        if vehicle_id.encode() != record.key:
+            reason = f"the record is about {vehicle_id[:100]!r}, and its key is another vehicle's"
+            out.append(dead_letter(record, self._stage, "vehicle-id-differs", reason))
+            return None
+        clocks = self._clocks
+        received_at = record.timestamp
+        clocks.hear(received_at)
+        vehicle = self._vehicles.get(vehicle_id) or self._vehicle(vehicle_id)
+        fix = telemetry.position
+        position = None if fix is None else (fix.latitude, fix.longitude)
+        self._fold.process(
+            vehicle, Event(instant, received_at, telemetry.signals, position), clocks.live, self._outcomes
+        )
+        self._touched.add(vehicle_id)
+        self._deadlines.arm(vehicle_id, self._fold.next_deadline(vehicle))
+        return instant
+
+    def _advance(self) -> None:
+        """Fire what silence has made due, the earliest first."""
+        clocks = self._clocks
+        for vehicle_id in self._deadlines.passed(clocks.live, self._deadline):
+            vehicle = self._vehicle(vehicle_id)
+            self._fold.advance(vehicle, clocks.live, clocks.received, self._outcomes)
+            self._touched.add(vehicle_id)
+            self._deadlines.arm(vehicle_id, self._fold.next_deadline(vehicle))
+
+    def _deadline(self, vehicle_id: str) -> int | None:
+        return self._fold.next_deadline(self._vehicle(vehicle_id))
+
+    def _register(self, records: Sequence[Record]) -> None:
+        """Keep what the registry says of a vehicle with its state."""
+        for record in records:
+            if record.key:
+                self._registry[record.key.decode("utf-8", "replace")] = record.value
+
+    def _write(self, out: list[Output]) -> None:
+        for outcome in self._outcomes:
+            self._counts.happened(outcome)
+            output = self._outputs.output(outcome, self._clocks.received)
+            if output is not None:
+                out.append(output)
+        self._outcomes.clear()

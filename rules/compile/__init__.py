@@ -1,0 +1,60 @@
+"""From documents to a rule set that runs, or to every finding at once.
+
+Expressions are compiled against the one catalog of the set; what depends on more than one field of a rule
+(`changed` under `for`, a hold that is longer than its signal lives) is judged here, too. A set with an error
+is refused whole: the last good one goes on running.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from rules.compile.alert_rules import alert_rule
+from rules.compile.parts import Vocabulary
+from rules.compile.sequence_rules import sequence_rule
+from rules.documents import Diagnostic, Loaded
+from rules.engine import Rule, RuleSet, Signal
+from rules.engine.ruleset import Pattern
+
+__all__ = ["compile_rules", "fingerprint"]
+
+
+def compile_rules(
+    loaded: Loaded, revision: int = 1, lineages: Mapping[str, int] | None = None
+) -> RuleSet | list[Diagnostic]:
+    """Compile all rules of a set; the list of all findings, those of loading included, if one is an error.
+
+    `lineages` gives, for each rule whose state did not begin at revision 1, the revision at which it did.
+    """
+    findings = list(loaded.diagnostics)
+    catalog = loaded.catalog
+    rules: list[Rule] = []
+    sequences: list[Pattern] = []
+    if catalog is not None:
+        vocabulary = Vocabulary(catalog.document, lineages or {})
+        compiled = [alert_rule(vocabulary, placed) for placed in loaded.alert_rules]
+        rules = [rule for rule in compiled if rule is not None]
+        patterns = [sequence_rule(vocabulary, placed) for placed in loaded.sequence_rules]
+        sequences = [pattern for pattern in patterns if pattern is not None]
+        findings += vocabulary.findings
+    if any(finding.severity == "error" for finding in findings):
+        return findings
+    signals = {} if catalog is None else catalog.document.spec.signals
+    return RuleSet(
+        signals={name: Signal(name, signal.stale_after_ms) for name, signal in signals.items()},
+        rules=tuple(rules),
+        revision=revision,
+        fingerprint=fingerprint(loaded),
+        catalog=None if catalog is None else catalog.document,
+        warnings=tuple(findings),
+        sequences=tuple(sequences),
+    )
+
+
+def fingerprint(loaded: Loaded) -> str:
+    """A hash of what the documents say: the order of documents and keys, comments and files do not count."""
+    texts = sorted(
+        json.dumps(placed.document.as_written(), sort_keys=True, ensure_ascii=False)
+        for placed in loaded.documents
+    )
+    return hashlib.blake2b("\n".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

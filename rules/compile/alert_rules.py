@@ -1,0 +1,117 @@
+"""An alert rule, compiled: its conditions, its ladder, its value, and what does not go together in it."""
+
+from collections.abc import Iterator
+
+from rules.compile.parts import Part, Vocabulary
+from rules.documents import AlertRule, Placed, format_duration, quote
+from rules.engine import Rule, Rung
+from rules.language import BOOL, DOUBLE, INT, STRING, Compiled
+
+_VALUE_TYPES = (DOUBLE, INT, BOOL, STRING)
+
+
+def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None:
+    """Compile one rule; None after an error, which is noted in the vocabulary."""
+    spec = placed.document.spec
+    part = Part(vocabulary, placed)
+    vehicles = part.vehicles(spec.vehicles)
+    names = vocabulary.environment()
+    when = part.expression(names, spec.when, ("spec", "when"), BOOL)
+    clear = None
+    if spec.clear_when is not None:
+        clear = part.expression(names, spec.clear_when, ("spec", "clearWhen"), BOOL)
+    ladder = tuple(_ladder(part))
+    value = _value(part, when)
+    texts = names if value is None else vocabulary.environment(value=value.type)
+    annotations = part.texts(texts, spec.annotations, ("spec", "annotations"))
+    actions = part.actions(texts, spec.actions)
+    if when is not None:
+        _judge(part, when, clear)
+    if when is None or not part.is_right:
+        return None
+    name = placed.document.metadata.name
+    return Rule(
+        name=name,
+        when=when,
+        for_ms=spec.for_ms,
+        count=None if spec.for_events is None else spec.for_events.count,
+        within_ms=None if spec.for_events is None else spec.for_events.within_ms,
+        clear_when=clear,
+        keep_ms=spec.keep_firing_for_ms,
+        cooldown_ms=spec.cooldown_ms,
+        stale_grace_ms=spec.stale_grace_ms,
+        ladder=ladder,
+        value=value,
+        lowest=value is not None and _is_lowest(value, when),
+        labels=dict(spec.labels),
+        annotations=annotations,
+        actions=actions,
+        vehicles=vehicles,
+        lineage=vocabulary.lineage(name),
+    )
+
+
+def _ladder(part: Part) -> Iterator[Rung]:
+    """The steps of the severity, highest first."""
+    spec = part.placed.document.spec
+    if isinstance(spec.severity, str):
+        yield Rung(spec.severity)
+        return
+    for index, rung in enumerate(spec.severity):
+        for severity, text in rung.named:
+            path = ("spec", "severity", index, severity)
+            condition = part.expression(part.vocabulary.environment(), text, path, BOOL)
+            yield Rung(severity, None if text.strip() == "true" else condition)
+
+
+def _value(part: Part, when: Compiled | None) -> Compiled | None:
+    """The alert's value: what the author wrote, else the one signal that the condition reads."""
+    text = part.placed.document.spec.value
+    environment = part.vocabulary.environment()
+    if text is None:
+        reads = () if when is None else when.reads
+        signals = list({read.signal for read in reads if read.kind != "local"})
+        if len(signals) != 1:
+            return None
+        compiled = environment.compile(signals[0])
+        return compiled if isinstance(compiled, Compiled) else None
+    value = part.expression(environment, text, ("spec", "value"))
+    if value is not None and value.type not in _VALUE_TYPES:
+        message = f"the value of an alert is a number, a bool or a string, this is a {value.type}"
+        part.find("TT104", ("spec", "value"), message, hint="write a condition on it instead")
+        return None
+    return value
+
+
+def _judge(part: Part, when: Compiled, clear: Compiled | None) -> None:
+    """Find what does not go together with the rule's times."""
+    spec = part.placed.document.spec
+    held = (
+        ("for", spec.for_ms, when, ("spec", "when")),
+        ("keepFiringFor", spec.keep_firing_for_ms, clear, ("spec", "clearWhen")),
+    )
+    for key, hold, condition, path in held:
+        if condition is None or not hold:
+            continue
+        for read in condition.reads:
+            if read.kind == "changed":
+                message = f"changed({read.signal}) holds for a message only, never {key} a time"
+                part.find("TT204", path, message, hint=f"take {key} away, or compare with prev(...)")
+    signals = part.vocabulary.catalog.spec.signals
+    for name in sorted({read.signal for read in when.reads if read.kind not in ("local", "age")}):
+        stale_after = signals[name].stale_after_ms
+        if stale_after is not None and stale_after < spec.for_ms:
+            message = (
+                f"{quote(name)} is unknown {format_duration(stale_after)} after its last message, "
+                f"before the hold of {format_duration(spec.for_ms)} is over"
+            )
+            hint = "only a vehicle that goes on sending the signal can fire this; is that meant?"
+            part.find("TT205", ("spec", "for"), message, hint=hint, severity="warning")
+
+
+def _is_lowest(value: Compiled, when: Compiled) -> bool:
+    """Whether low values are the bad ones: the condition is that this very signal is below a constant."""
+    if when.comparison is None or len(value.reads) != 1 or value.reads[0].kind != "value":
+        return False
+    signal, operator = when.comparison
+    return value.reads[0].signal == signal and operator in ("<", "<=")

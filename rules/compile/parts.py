@@ -1,0 +1,144 @@
+"""What rules of all kinds are compiled with: the names of a rule set, and the parts of one rule.
+
+A part that is wrong is noted with its place and left out; whoever compiles the rule goes on, so that one run
+finds everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from rules.documents import NUMERIC, Action, Diagnostic, Placed, SignalCatalog
+from rules.engine import CommandAction, PublishAction
+from rules.engine.ruleset import Template
+from rules.language import BOOL, DOUBLE, STRING, Compiled, Environment, Problem, Type, compile_template
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """What the rules of one set may name, and the findings about them so far."""
+
+    catalog: SignalCatalog
+    lineages: Mapping[str, int] = field(default_factory=dict)
+    """For each rule whose state did not begin at revision 1, the revision at which it did."""
+    findings: list[Diagnostic] = field(default_factory=list)
+    _environments: dict[tuple[tuple[str, Type], ...], Environment] = field(default_factory=dict)
+
+    def environment(self, **names: Type) -> Environment:
+        """The names of expressions: signals, aliases, `vehicle.id`, and `names`, such as a text's `value`."""
+        key = tuple(sorted(names.items(), key=lambda item: item[0]))
+        if key not in self._environments:
+            self._environments[key] = Environment(_types(self.catalog), self.catalog.aliases, names)
+        return self._environments[key]
+
+    def lineage(self, name: str) -> int:
+        """The revision at which the state of a rule last began."""
+        return self.lineages.get(name, 1)
+
+
+def _types(catalog: SignalCatalog) -> dict[str, Type]:
+    """Signals as conditions see them: every number is a double."""
+    plain = {"boolean": BOOL, "string": STRING}
+    return {
+        name: DOUBLE if signal.type in NUMERIC else plain[signal.type]
+        for name, signal in catalog.spec.signals.items()
+    }
+
+
+@dataclass(slots=True)
+class Part:
+    """One rule of any kind while it is compiled."""
+
+    vocabulary: Vocabulary
+    placed: Placed[Any]
+    is_right: bool = True
+    """No error was noted so far."""
+
+    def find(
+        self,
+        code: str,
+        path: Path,
+        message: str,
+        *,
+        hint: str | None = None,
+        severity: Literal["error", "warning"] = "error",
+    ) -> None:
+        """Note a finding about a field, unless it is a warning that the author means."""
+        if severity == "warning" and code in self.placed.document.metadata.meant:
+            return
+        self._note(self.placed.diagnostic(code, path, message, hint=hint, severity=severity))
+
+    def expression(
+        self, environment: Environment, text: str, path: Path, expect: Type | None = None
+    ) -> Compiled | None:
+        """Compile one expression; None after noting its problems."""
+        compiled = environment.compile(text, expect)
+        if isinstance(compiled, Compiled):
+            return compiled
+        self._note_all(compiled, path)
+        return None
+
+    def vehicles(self, text: str | None) -> Compiled | None:
+        """The selector `spec.vehicles`; None where there is none."""
+        return None if text is None else self.expression(Environment({}), text, ("spec", "vehicles"), BOOL)
+
+    def text(self, environment: Environment, text: str, path: Path) -> str | Template:
+        """Compile one text; without a hole it stays what it is."""
+        if "{{" not in text:
+            return text
+        template = compile_template(text, environment)
+        if isinstance(template, list):
+            self._note_all(template, path)
+            return text
+        return template
+
+    def texts(
+        self, environment: Environment, texts: Mapping[str, str], path: Path
+    ) -> dict[str, str | Template]:
+        """Compile the texts of a mapping, annotations for example."""
+        return {key: self.text(environment, text, (*path, key)) for key, text in texts.items()}
+
+    def actions(
+        self, environment: Environment, actions: Sequence[Action], path: Path = ("spec", "actions")
+    ) -> tuple[CommandAction | PublishAction, ...]:
+        """Actions with their texts compiled."""
+        return tuple(
+            self._action(environment, action, (*path, index)) for index, action in enumerate(actions)
+        )
+
+    def _action(self, environment: Environment, action: Action, path: Path) -> CommandAction | PublishAction:
+        if action.command is None:
+            topic = "" if action.publish is None else action.publish.topic
+            return PublishAction(topic, action.upon)
+        command = action.command
+        return CommandAction(
+            name=command.name,
+            payload=self._payload(environment, dict(command.payload), (*path, "command", "payload")),
+            upon=action.upon,
+            expires_after_ms=command.expires_after_ms,
+            max_age_ms=command.max_age_ms,
+        )
+
+    def _payload(self, environment: Environment, payload: JsonValue, path: Path) -> object:
+        match payload:
+            case str():
+                return self.text(environment, payload, path)
+            case dict():
+                return {key: self._payload(environment, item, (*path, key)) for key, item in payload.items()}
+            case list():
+                return [self._payload(environment, item, (*path, at)) for at, item in enumerate(payload)]
+        return payload
+
+    def _note_all(self, problems: Sequence[Problem], path: Path) -> None:
+        for problem in problems:
+            at = (problem.line, problem.column)
+            self._note(self.placed.diagnostic(problem.code, path, problem.message, hint=problem.hint, at=at))
+
+    def _note(self, diagnostic: Diagnostic) -> None:
+        if diagnostic.severity == "error":
+            self.is_right = False
+        self.vocabulary.findings.append(diagnostic)
