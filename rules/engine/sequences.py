@@ -175,10 +175,10 @@ def fire(plan: Plan, matching: Matching, at: int, holds: Holds) -> list[Ending]:
         passed = _passed(plan, partial)
         if passed is not None and passed <= at and passed < over:
             _enter(plan, partial, passed, holds, grown, whole)
-        elif over <= at:
+        elif over <= at and plan.tells_timeouts:
             late.append(partial)
         else:
-            grown.append(partial)
+            grown.append(partial)  # out of time for a message of this instant, not for an earlier one to come
     matching.partials = grown
     endings = _tell(plan, matching, whole, late, at)
     if plan.tells_timeouts:

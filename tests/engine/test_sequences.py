@@ -148,3 +148,28 @@ def test_every_wrong_expression_of_a_rule_is_found_at_its_place() -> None:
         ("TT101", "spec.annotations.summary"),
         ("TT101", "spec.onTimeout.annotations.summary"),
     }
+
+
+def test_silence_that_is_contradicted_has_dropped_nothing() -> None:
+    """The message at 40 was sent in time for the step; that a timer fired by silence meanwhile is no matter."""
+    run = drive(
+        {
+            "within": "200s",
+            "skip": "noSkip",
+            "steps": [
+                {"name": "fast", "when": "speed > 100", "times": {"min": 1, "max": 3}, "within": "50s"},
+                {"name": "unbelted", "not": "belt", "for": "60s"},
+            ],
+        }
+    )
+    run.say(0, speed=120.0)
+    run.say(10, speed=120.0)
+    told = [it for it in alerts(run.wait(100, 120)) if it.state == "firing"]
+    assert [(it.starts_at, it.fired_at) for it in told] == [(0, 60_000), (0, 70_000), (10_000, 70_000)]
+    run.say(40, speed=120.0)
+    told = [it for it in alerts(run.wait(200, 220)) if it.state == "firing"]
+    assert [(it.starts_at, it.fired_at) for it in told] == [
+        (0, 100_000),
+        (10_000, 100_000),
+        (40_000, 100_000),
+    ]
