@@ -151,7 +151,7 @@ def test_every_wrong_expression_of_a_rule_is_found_at_its_place() -> None:
 
 
 def test_silence_that_is_contradicted_has_dropped_nothing() -> None:
-    """The message at 40 was sent in time for the step; that a timer fired by silence meanwhile is no matter."""
+    """The message at 40 was sent in time for the step, whatever timers silence has fired meanwhile."""
     run = drive(
         {
             "within": "200s",
