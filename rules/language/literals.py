@@ -101,9 +101,14 @@ class Promoted:
         return offset if index < 0 else max(0, offset - self._shifts[index])
 
 
-def promote(text: str, tree: Tree, variables: Mapping[str, Type]) -> Promoted:
-    """Rewrite the integer literals of `text` that stand in numeric positions."""
-    inference = _Inference(variables)
+def promote(
+    text: str, tree: Tree, variables: Mapping[str, Type], results: Mapping[str, Type] | None = None
+) -> Promoted:
+    """Rewrite the integer literals of `text` that stand in numeric positions.
+
+    `results` are the types of what functions of the author's own give; they take no ints.
+    """
+    inference = _Inference(variables, results or {})
     inference.infer(tree.root, {})
     parts: list[str] = []
     done = length = 0
@@ -131,8 +136,9 @@ def promote(text: str, tree: Tree, variables: Mapping[str, Type]) -> Promoted:
 
 
 class _Inference:
-    def __init__(self, variables: Mapping[str, Type]) -> None:
+    def __init__(self, variables: Mapping[str, Type], results: Mapping[str, Type]) -> None:
         self._variables = variables
+        self._results = results
         self._literals: list[tuple[Literal, _Variable]] = []
 
     def doubles(self) -> Iterable[Literal]:
@@ -220,12 +226,18 @@ class _Inference:
         if name in _COMPARISONS and len(terms) == 2:
             _unify(terms[0], terms[1])
             return BOOL
-        if name in ("int", "uint", "double", "string", "timestamp") and isinstance(node.args[0], Literal):
+        if (
+            name in ("int", "uint", "double", "string", "timestamp")
+            and node.args
+            and (isinstance(node.args[0], Literal))
+        ):
             _unify(terms[0], INT)
         if name in _COUNTING:
             for term in terms[1:]:
                 if isinstance(_find(term), _Variable):
                     _unify(term, INT)
+        if not node.member and name in self._results:
+            return self._results[name]
         return _RESULTS.get(name) or _Variable()
 
     def _comprehension(self, node: Comprehension, scope: Scope) -> _Term:

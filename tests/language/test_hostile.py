@@ -21,6 +21,8 @@ from rules.language import (
     compile_template,
     name_problem,
 )
+from rules.language.functions import FUNCTIONS
+from rules.language.history import OVERLOADS
 from rules.language.problems import CODES
 from tests.language.expressions import VARIABLES, Generator
 
@@ -86,6 +88,15 @@ def test_any_text_gives_a_condition_or_problems(text: str) -> None:
     if isinstance(found, Compiled):
         with suppress(UnknownValue, EvaluationError):
             found.evaluate([UNKNOWN] * len(found.reads))
+
+
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, *OVERLOADS, "has", "all", "exists", "map", "filter"}))
+def test_every_function_is_told_with_any_number_of_any_arguments(name: str) -> None:
+    for count in range(5):
+        for argument in ("1", "speed", "'x'", "model", "belt", "[1]", "null", "x"):
+            arguments = ", ".join([argument] * count)
+            for text in (f"{name}({arguments})", f"{argument}.{name}({arguments})", f"[{name}({arguments})]"):
+                check(text, ENVIRONMENT.compile(text))
 
 
 @settings(max_examples=200, deadline=None)
