@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 
 from rules.compile.alert_rules import alert_rule
+from rules.compile.definitions import named
 from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
 from rules.documents import Diagnostic, Loaded
@@ -32,6 +33,7 @@ def compile_rules(
     sequences: list[Pattern] = []
     if catalog is not None:
         vocabulary = Vocabulary(catalog.document, lineages or {})
+        vocabulary.define(named(vocabulary, loaded.definitions))
         compiled = [alert_rule(vocabulary, placed) for placed in loaded.alert_rules]
         rules = [rule for rule in compiled if rule is not None]
         patterns = [sequence_rule(vocabulary, placed) for placed in loaded.sequence_rules]

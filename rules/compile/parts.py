@@ -10,10 +10,20 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from rules.documents import NUMERIC, Action, Diagnostic, Placed, SignalCatalog
+from rules.documents import NUMERIC, RESERVED_WORDS, Action, Diagnostic, Placed, SignalCatalog, quote
 from rules.engine import CommandAction, PublishAction
 from rules.engine.ruleset import Template
-from rules.language import BOOL, DOUBLE, STRING, Compiled, Environment, Problem, Type, compile_template
+from rules.language import (
+    BOOL,
+    DOUBLE,
+    STRING,
+    Compiled,
+    Environment,
+    Named,
+    Problem,
+    Type,
+    compile_template,
+)
 
 Path = tuple[str | int, ...]
 
@@ -26,14 +36,38 @@ class Vocabulary:
     lineages: Mapping[str, int] = field(default_factory=dict)
     """For each rule whose state did not begin at revision 1, the revision at which it did."""
     findings: list[Diagnostic] = field(default_factory=list)
+    named: Mapping[str, Named] = field(default_factory=dict)
+    """What authors have defined."""
     _environments: dict[tuple[tuple[str, Type], ...], Environment] = field(default_factory=dict)
 
     def environment(self, **names: Type) -> Environment:
         """The names of expressions: signals, aliases, `vehicle.id`, and `names`, such as a text's `value`."""
         key = tuple(sorted(names.items(), key=lambda item: item[0]))
         if key not in self._environments:
-            self._environments[key] = Environment(_types(self.catalog), self.catalog.aliases, names)
+            self._environments[key] = Environment(
+                _types(self.catalog), self.catalog.aliases, names, self.named.values()
+            )
         return self._environments[key]
+
+    def selector(self) -> Environment:
+        """The names of `spec.vehicles`, which is judged before any signal is known."""
+        return Environment({}, named=self.named.values())
+
+    def define(self, named: Mapping[str, Named]) -> None:
+        """Give every expression from now on these names."""
+        self.named = named
+        self._environments.clear()
+
+    def clash(self, name: str) -> str | None:
+        """Say what else `name` means; None if nothing."""
+        if name in self.catalog.aliases:
+            return f"{quote(name)} is the alias of {quote(self.catalog.aliases[name])}"
+        signal = next((each for each in self.catalog.spec.signals if each.split(".")[0] == name), None)
+        if signal is not None:
+            return f"{quote(name)} is the beginning of the signal {quote(signal)}"
+        if name in RESERVED_WORDS:
+            return f"{quote(name)} has a meaning of its own in expressions"
+        return None
 
     def lineage(self, name: str) -> int:
         """The revision at which the state of a rule last began."""
@@ -66,11 +100,12 @@ class Part:
         *,
         hint: str | None = None,
         severity: Literal["error", "warning"] = "error",
+        of_key: bool = False,
     ) -> None:
         """Note a finding about a field, unless it is a warning that the author means."""
         if severity == "warning" and code in self.placed.document.metadata.meant:
             return
-        self._note(self.placed.diagnostic(code, path, message, hint=hint, severity=severity))
+        self._note(self.placed.diagnostic(code, path, message, hint=hint, severity=severity, of_key=of_key))
 
     def expression(
         self, environment: Environment, text: str, path: Path, expect: Type | None = None
@@ -79,12 +114,16 @@ class Part:
         compiled = environment.compile(text, expect)
         if isinstance(compiled, Compiled):
             return compiled
-        self._note_all(compiled, path)
+        self.find_problems(compiled, path)
         return None
 
     def vehicles(self, text: str | None) -> Compiled | None:
         """The selector `spec.vehicles`; None where there is none."""
-        return None if text is None else self.expression(Environment({}), text, ("spec", "vehicles"), BOOL)
+        return (
+            None
+            if text is None
+            else self.expression(self.vocabulary.selector(), text, ("spec", "vehicles"), BOOL)
+        )
 
     def text(self, environment: Environment, text: str, path: Path) -> str | Template:
         """Compile one text; without a hole it stays what it is."""
@@ -92,7 +131,7 @@ class Part:
             return text
         template = compile_template(text, environment)
         if isinstance(template, list):
-            self._note_all(template, path)
+            self.find_problems(template, path)
             return text
         return template
 
@@ -133,7 +172,8 @@ class Part:
                 return [self._payload(environment, item, (*path, at)) for at, item in enumerate(payload)]
         return payload
 
-    def _note_all(self, problems: Sequence[Problem], path: Path) -> None:
+    def find_problems(self, problems: Sequence[Problem], path: Path) -> None:
+        """Note problems inside the text at `path`."""
         for problem in problems:
             at = (problem.line, problem.column)
             self._note(self.placed.diagnostic(problem.code, path, problem.message, hint=problem.hint, at=at))

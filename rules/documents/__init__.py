@@ -17,6 +17,7 @@ from rules.documents.alert_rule import (
 )
 from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata
 from rules.documents.codes import CODES, Code
+from rules.documents.definitions import Definitions, DefinitionsSpec, NamedExpression, NamedParameter
 from rules.documents.diagnostics import Diagnostic, did_you_mean, quote, write_path
 from rules.documents.durations import Duration, format_duration, parse_duration
 from rules.documents.load import load
@@ -54,6 +55,8 @@ __all__ = [
     "Code",
     "Command",
     "DecoderPath",
+    "Definitions",
+    "DefinitionsSpec",
     "Diagnostic",
     "Document",
     "Duration",
@@ -61,6 +64,8 @@ __all__ = [
     "ForEvents",
     "Loaded",
     "Metadata",
+    "NamedExpression",
+    "NamedParameter",
     "OnTimeout",
     "Placed",
     "Position",

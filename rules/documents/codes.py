@@ -38,7 +38,7 @@ CODES: dict[str, Code] = {
     ),
     "TT010": Code("Not a document", "A document is a mapping with apiVersion, kind, metadata and spec."),
     "TT011": Code("Unknown apiVersion", "This version of Telltale reads telltale.dev/v1alpha1."),
-    "TT012": Code("Unknown kind", "Kinds are AlertRule, SequenceRule and SignalCatalog."),
+    "TT012": Code("Unknown kind", "Kinds are AlertRule, SequenceRule, Definitions and SignalCatalog."),
     "TT013": Code(
         "A kind that this version does not run", "Move the document to an installation that runs it."
     ),
@@ -85,6 +85,11 @@ CODES: dict[str, Code] = {
         "A skip that leads nowhere", "One of toFirst and toLast, with the name of a step with when."
     ),
     "TT089": Code("More messages than are kept together", "The first step takes at most 64."),
+    "TT090": Code("A name that cannot be defined", "One word that no signal, alias or function has yet."),
+    "TT091": Code(
+        "Parameters that do not go together", "Each has a name of its own; a value has the parameter's type."
+    ),
+    "TT092": Code("A list of several types", "A list is of numbers, of texts, or of booleans."),
     "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
     "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
     "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),
@@ -94,4 +99,6 @@ CODES: dict[str, Code] = {
     "TT205": Code(
         "A hold longer than its signal is known", "A silent vehicle never fires it; see docs/rules.md."
     ),
+    "TT245": Code("A definition that uses itself", "Write out one of the definitions of the circle."),
+    "TT246": Code("A name is defined twice", "A name belongs to one definition of the rule set."),
 }

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from rules.documents.alert_rule import AlertRule
 from rules.documents.closed import API_VERSION, Document, Finding
+from rules.documents.definitions import Definitions
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
 from rules.documents.placed import Placed
 from rules.documents.sequence_rule import SequenceRule
@@ -24,6 +25,7 @@ from rules.documents.yaml_reader import Node, read_yaml
 KINDS: dict[str, type[Document]] = {
     "AlertRule": AlertRule,
     "SequenceRule": SequenceRule,
+    "Definitions": Definitions,
     "SignalCatalog": SignalCatalog,
 }
 LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule", "Geofence", "RuleTest"})
@@ -65,6 +67,11 @@ class Loaded:
     def sequence_rules(self) -> tuple[Placed[SequenceRule], ...]:
         """The sequence rules in the order in which they were read."""
         return self._of(SequenceRule)
+
+    @property
+    def definitions(self) -> tuple[Placed[Definitions], ...]:
+        """What gives names to expressions and lists, in the order in which it was read."""
+        return self._of(Definitions)
 
     @property
     def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:

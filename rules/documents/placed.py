@@ -45,6 +45,11 @@ class Placed(Generic[M]):
             node = child
         return place
 
+    def place(self, path: Path) -> str:
+        """Return file, line and column of the value at `path`, as findings write them."""
+        line, column = self.position(path)
+        return f"{self.file}:{line}:{column}"
+
     def text_position(self, path: Path, line: int = 1, column: int = 1) -> tuple[int, int]:
         """Return where, in the file, line and column (from 1) of the scalar at `path` stand."""
         node: Node | None = self.root
@@ -63,9 +68,10 @@ class Placed(Generic[M]):
         hint: str | None = None,
         severity: Literal["error", "warning"] = "error",
         at: tuple[int, int] | None = None,
+        of_key: bool = False,
     ) -> Diagnostic:
         """Return a finding about the value at `path`; `at` is a line and column inside its text."""
-        place = self.position(path) if at is None else self.text_position(path, *at)
+        place = self.position(path, of_key=of_key) if at is None else self.text_position(path, *at)
         return Diagnostic(code, severity, self.file, *place, write_path(path), message, hint)
 
 

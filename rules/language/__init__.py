@@ -20,6 +20,16 @@ from rules.language.declarations import (
     map_of,
 )
 from rules.language.environment import Compiled, Environment
+from rules.language.grafting import Grafting, TooLarge
+from rules.language.named import (
+    Named,
+    Scalar,
+    broken,
+    constant,
+    constant_duration,
+    constant_list,
+    definition_problem,
+)
 from rules.language.names import name_problem
 from rules.language.problems import CODES, Problem
 from rules.language.reads import Read
@@ -42,12 +52,21 @@ __all__ = [
     "Compiled",
     "Environment",
     "EvaluationError",
+    "Grafting",
+    "Named",
     "Problem",
     "Read",
+    "Scalar",
     "Template",
+    "TooLarge",
     "Type",
     "UnknownValue",
+    "broken",
     "compile_template",
+    "constant",
+    "constant_duration",
+    "constant_list",
+    "definition_problem",
     "list_of",
     "map_of",
     "name_problem",

@@ -220,6 +220,11 @@ class Emitter:
                     listed = ", ".join(self._literal(value).text for value in values)
                     listed += "," if len(values) == 1 else ""
                     return Code(f"{self._at(element, _SUM)} in ({listed})", _COMPARE)
+            case ListNode(elements=elements) if isinstance(element, ListNode) and elements:
+                rows = _rows(elements, [_PYTHON.get(self._type(part)) for part in element.elements])
+                if rows is not None:
+                    row = "".join(f"{self._known(part)}, " for part in element.elements)
+                    return Code(f"({row}) in {self._reads.constant(rows)}", _COMPARE)
         return Code(self._call("f_in", self._known(element), self._known(container)))
 
     def _arithmetic(self, node: Call) -> Code:
@@ -350,6 +355,22 @@ class Emitter:
 
 
 _RUNTIME_NAMES: Final = {"duration": "google.protobuf.Duration", "timestamp": "google.protobuf.Timestamp"}
+
+
+_PYTHON: Final = {DOUBLE: float, STRING: str, BOOL: bool}
+
+
+def _rows(elements: tuple[Node, ...], types: list[type | None]) -> frozenset[tuple[object, ...]] | None:
+    """Return lists of constants of these types as a set to look a tuple up in; None if they are not."""
+    rows = []
+    for element in elements:
+        if not isinstance(element, ListNode) or len(element.elements) != len(types):
+            return None
+        row = tuple(item.value for item in element.elements if isinstance(item, Literal))
+        if [type(value) for value in row] != types:
+            return None
+        rows.append(row)
+    return frozenset(rows)
 
 
 def _is_age(node: Node) -> bool:

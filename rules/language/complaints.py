@@ -2,11 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from rules.language.declarations import Type
-from rules.language.frontend import Complaint
+from rules.language.frontend import Complaint, Signature
 from rules.language.functions import FUNCTIONS
 from rules.language.history import OVERLOADS
 from rules.language.names import nearest
@@ -60,9 +60,13 @@ def _syntax_hint(text: str, complaint: Complaint) -> str | None:
     return None
 
 
-def undeclared(name: str, known: Mapping[str, Type], line: int, column: int) -> Problem:
-    """Return the problem of a name that the catalog does not have."""
+def undeclared(
+    name: str, known: Mapping[str, Type], line: int, column: int, functions: Collection[str] = ()
+) -> Problem:
+    """Return the problem of a name that nobody declared; `functions` are those that authors defined."""
     near = nearest(name, known)
+    if name in functions:
+        return Problem("TT101", f"'{name}' takes parameters", f"write {name}(…)", line, column)
     hint = f"did you mean '{near}'?" if near else "declare it in the signal catalog, or correct the name"
     if name in _WORDS:
         hint = f"write {_WORDS[name]} for {name}"
@@ -73,10 +77,17 @@ def undeclared(name: str, known: Mapping[str, Type], line: int, column: int) -> 
     return Problem("TT101", f"undeclared signal '{name}'", hint, line, column)
 
 
-def mismatch(complaint: Complaint, text: str, known: Mapping[str, Type], line: int, column: int) -> Problem:
-    """Return the problem that the type checker found."""
+def mismatch(
+    complaint: Complaint,
+    text: str,
+    known: Mapping[str, Type],
+    line: int,
+    column: int,
+    functions: Mapping[str, Signature],
+) -> Problem:
+    """Return the problem that the type checker found; `functions` are those that authors defined."""
     if match := _UNDECLARED.fullmatch(complaint.text):
-        return _undeclared_function(match.group(1), text, known, line, column)
+        return _undeclared_function(match.group(1), text, known, line, column, functions)
     match = _OVERLOAD.fullmatch(complaint.text)
     if match is None:
         return Problem("TT103", complaint.text, None, line, column)
@@ -90,7 +101,10 @@ def mismatch(complaint: Complaint, text: str, known: Mapping[str, Type], line: i
         message = f"'{operator}' does not fit ({arguments})"
     else:
         message = f"{function}() does not take ({arguments})"
-    return Problem("TT103", message, _mismatch_hint(function, arguments), line, column)
+    hint = _mismatch_hint(function, arguments)
+    if function in functions:
+        hint = f"it is defined as {function}({', '.join(map(str, functions[function][0]))})"
+    return Problem("TT103", message, hint, line, column)
 
 
 def _mismatch_hint(function: str, arguments: str) -> str | None:
@@ -113,14 +127,28 @@ def _operator(function: str) -> str | None:
     return None
 
 
-def _undeclared_function(name: str, text: str, known: Mapping[str, Type], line: int, column: int) -> Problem:
+def _undeclared_function(
+    name: str,
+    text: str,
+    known: Mapping[str, Type],
+    line: int,
+    column: int,
+    functions: Mapping[str, Signature],
+) -> Problem:
     offset = sum(len(part) + 1 for part in text.split("\n")[: line - 1]) + column - 1
     if text[offset:].startswith(f"{name}{{"):
         return Problem("TT106", f"{name}{{…}}: messages are not available", None, line, column)
     called = text[offset:].lstrip("(. ").startswith(name) or text[offset : offset + 1] == "("
     if not called and name not in _WINDOWED:
-        return undeclared(name, known, line, column)
-    names = [*FUNCTIONS, *OVERLOADS, *_MACROS]
+        return undeclared(name, known, line, column, functions)
+    if name in known:
+        return Problem("TT105", f"'{name}' is no function", f"write {name} without parentheses", line, column)
+    if name in functions:
+        types = functions[name][0]
+        message = f"{name}() takes {len(types)} argument{'' if len(types) == 1 else 's'}"
+        hint: str | None = f"it is defined as {name}({', '.join(map(str, types))})"
+        return Problem("TT103", message, hint, line, column)
+    names = [*FUNCTIONS, *OVERLOADS, *_MACROS, *functions]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     hint = "the language reference lists the functions"
     if name in _WINDOWED:

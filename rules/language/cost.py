@@ -16,6 +16,8 @@ from rules.language.tree import Call, Comprehension, Ident, ListNode, Literal, M
 STEP_LIMIT: Final = 100_000
 """Steps of one evaluation: some 10 ms."""
 _TEXT_STEPS: Final = 5
+_HASHED: Final = 100
+"""Constants of a set that count as one step: they are hashed, all but a few odd ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def _cost(node: Node, scope: _Scope) -> tuple[int, _Shape]:
             return _loop(node, scope)
         case Literal() | None:
             return 1, _SCALAR
+        case Call(function="@in", args=(element, ListNode(elements=elements))) if _is_constant(elements):
+            return 2 + _cost(element, scope)[0] + len(elements) // _HASHED, _SCALAR
     costs = [_cost(child, scope) for child in children(node)]
     total = 1 + sum(cost for cost, _ in costs)
     shapes = [shape for _, shape in costs]
@@ -79,6 +83,15 @@ def _cost(node: Node, scope: _Scope) -> tuple[int, _Shape]:
         case Call(function=function) if function.isalpha():
             return total + _TEXT_STEPS, _SCALAR
     return total, _SCALAR
+
+
+def _is_constant(elements: tuple[Node, ...]) -> bool:
+    """Whether looking an element up among these is looking into a set."""
+    return all(
+        isinstance(element, Literal)
+        or (isinstance(element, ListNode) and all(isinstance(item, Literal) for item in element.elements))
+        for element in elements
+    )
 
 
 def _loop(loop: Comprehension, scope: _Scope) -> tuple[int, _Shape]:

@@ -1,29 +1,35 @@
 """Text in, `Compiled` or every problem out, never a traceback: conditions against what a catalog declares.
 
 The order: bound the text; parse; name what nobody declared; promote integer literals; let the official
-checker judge; bound the steps; write the source. Places in problems are always those of the author's text.
+checker judge; write out the names that authors have defined; bound the steps; write the source. Places in
+problems are always those of the author's text.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from rules.language import complaints
 from rules.language.backend import Emitter, Refused, single_comparison
 from rules.language.cost import STEP_LIMIT, steps
-from rules.language.declarations import STRING, Type
+from rules.language.declarations import DYN, NULL, SIMPLE, STRING, Type
 from rules.language.frontend import FrontEnd
+from rules.language.grafting import Broken, Grafting, TooLarge, uses_names
 from rules.language.literals import promote
-from rules.language.names import name_problem, undeclared
+from rules.language.named import Named, mentioned
+from rules.language.names import TYPE_NAMES, name_problem, undeclared
 from rules.language.problems import Problem
 from rules.language.reads import Read, Reads, Symbols
 from rules.language.total import total_source
-from rules.language.tree import TooDeep, Tree, read
+from rules.language.tree import Ident, Node, TooDeep, Tree, children, read, walk
 from rules.language.values import UNKNOWN, EvaluationError, UnknownValue
 
 TEXT_LIMIT: Final = 8_000
 """Longest expression, in characters."""
 VEHICLE_ID: Final = "vehicle.id"
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,26 @@ class Compiled:
     """(signal, operator) if one signal's value is compared with a constant, seen from the signal."""
 
 
+Grow = Callable[[Grafting, Node], Node]
+"""What is added to a condition's tree by its rule: takes its root, returns the new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A tree with types, every name in it written out; `place` leads from its nodes to the author's text."""
+
+    tree: Tree
+    type: Type
+    place: Callable[[int], tuple[int, int]]
+
+
 class Environment:
     """The names that expressions may use.
 
     `variables` are signals by their canonical names, `aliases` other names of them, `locals` values that are
-    not signals, such as `value` in a template. `vehicle.id` is always there. Locals in `source` are named
-    once for an environment, constants too: sources of one environment can stand in one function.
+    not signals, such as `value` in a template, `named` what authors have defined. `vehicle.id` is always
+    there. Locals in `source` are named once for an environment, constants too: sources of one environment,
+    and of those that `naming` makes of it, can stand in one function.
     Names that CEL cannot have are left out: `name_problem` says which and why.
     """
 
@@ -62,28 +82,90 @@ class Environment:
         variables: Mapping[str, Type],
         aliases: Mapping[str, str] | None = None,
         locals: Mapping[str, Type] | None = None,
+        named: Iterable[Named] = (),
     ) -> None:
         aliases = aliases or {}
         inner = {VEHICLE_ID: STRING, **(locals or {})}
         signals = {name: name for name in variables} | dict(aliases)
         signals = {name: signal for name, signal in signals.items() if name_problem(name) is None}
-        self._types = {name: variables[signal] for name, signal in signals.items()} | inner
+        self._own = {name: variables[signal] for name, signal in signals.items()} | inner
         self._symbols = Symbols(signals, {name: name for name in inner})
-        self._front_end = FrontEnd(self._types)
+        self._name({each.name: each for each in named})
 
-    def compile(self, text: str, expect: Type | None = None) -> Compiled | list[Problem]:
-        """Compile `text`, whose result must be of type `expect` if one is given."""
+    def _name(self, named: Mapping[str, Named]) -> None:
+        self._named = {name: each for name, each in named.items() if name not in self._own}
+        words = {name: each.type for name, each in self._named.items() if each.parameters is None}
+        self._functions = {
+            name: (tuple(type_ for _, type_ in each.parameters), each.type)
+            for name, each in self._named.items()
+            if each.parameters is not None
+        }
+        self._types = {**self._own, **words}
+        self._front_end = FrontEnd(self._types, self._functions)
+
+    def naming(self, named: Iterable[Named]) -> "Environment":
+        """Return an environment that has these names, too; the later one of two has the word."""
+        other = copy(self)
+        other._name(self._named | {each.name: each for each in named})
+        return other
+
+    def define(
+        self, name: str, text: str, parameters: Mapping[str, Type] | None = None, place: str = ""
+    ) -> Named | list[Problem]:
+        """Check what `name` is to stand for; `parameters`, if any, are names of `text` alone."""
+        inner = self if parameters is None else self._with_locals(parameters)
+        checked = inner._guarded(text, lambda: inner._check(text, None, None))
+        if isinstance(checked, list):
+            return checked
+        if not _is_declarable(checked.type):
+            message = f"a name cannot stand for a value of type {checked.type}"
+            return [Problem("TT104", message, "name a condition, a number or a text", 1, 1)]
+        if parameters is None:
+            finished = self._finished(text, checked)
+            if isinstance(finished, list):
+                return finished
+        types = None if parameters is None else tuple(parameters.items())
+        return Named(name, checked.type, checked.tree, types, place)
+
+    def _with_locals(self, names: Mapping[str, Type]) -> "Environment":
+        other = copy(self)
+        other._own = {**self._own, **names}
+        other._name(self._named)
+        return other
+
+    def mentions(self, text: str) -> frozenset[str]:
+        """Return the words and functions that `text` uses; none of a text that cannot be read."""
+        try:
+            parsed = self._front_end.parse(text) if len(text) <= TEXT_LIMIT else []
+            return frozenset() if isinstance(parsed, list) else mentioned(read(parsed))
+        except (TooDeep, UnicodeEncodeError):
+            return frozenset()
+
+    def compile(
+        self, text: str, expect: Type | None = None, *, grow: Grow | None = None
+    ) -> Compiled | list[Problem]:
+        """Compile `text`, whose result must be of type `expect` if one is given.
+
+        No problem at all and no result: a definition that the text uses has problems of its own.
+        """
+        return self._guarded(text, lambda: self._compile(text, expect, grow))
+
+    def _guarded(self, text: str, work: Callable[[], _T | list[Problem]]) -> _T | list[Problem]:
         if len(text) > TEXT_LIMIT:
             message = f"the expression has {len(text)} characters, more than {TEXT_LIMIT}"
             return [Problem("TT107", message, "split the rule into several", 1, 1)]
         try:
-            return self._compile(text, expect)
+            return work()
         except TooDeep:
             return [
                 Problem("TT107", "the expression is nested too deeply", "split the rule into several", 1, 1)
             ]
 
-    def _compile(self, text: str, expect: Type | None) -> Compiled | list[Problem]:
+    def _compile(self, text: str, expect: Type | None, grow: Grow | None) -> Compiled | list[Problem]:
+        checked = self._check(text, expect, grow)
+        return checked if isinstance(checked, list) else self._finished(text, checked)
+
+    def _check(self, text: str, expect: Type | None, grow: Grow | None) -> _Checked | list[Problem]:
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -93,12 +175,13 @@ class Environment:
             return complaints.syntax(text, parsed)
         tree = read(parsed)
         unknown = [
-            complaints.undeclared(name, self._types, *_place(text, offset))
+            complaints.undeclared(name, self._types, *_place(text, offset), self._functions)
             for name, offset in undeclared(tree, self._types)
         ]
         if unknown:
             return unknown
-        promoted = promote(text, tree, self._types)
+        results = {name: result for name, (_, result) in self._functions.items()}
+        promoted = promote(text, tree, self._types, results)
         checked = self._front_end.check(promoted.text)
         if isinstance(checked, list):
             return [
@@ -107,24 +190,67 @@ class Environment:
                     text,
                     self._types,
                     *_place(text, promoted.origin(_offset(promoted.text, complaint.line, complaint.column))),
+                    self._functions,
                 )
                 for complaint in checked
             ]
         tree = read(checked)
 
-        def place(node_id: int) -> tuple[int, int]:
-            return _place(text, promoted.origin(tree.offsets.get(node_id, 0)))
+        def place(offset: int) -> tuple[int, int]:
+            return _place(text, promoted.origin(offset))
 
         type_ = tree.types.get(tree.root.id, Type("dyn"))
-        if expect is not None and type_ != expect:
-            return [complaints.wrong_result(type_, expect, *place(tree.root.id))]
+        if expect is not None and type_ != expect and not (type_ == DYN and self._is_broken(tree)):
+            return [complaints.wrong_result(type_, expect, *place(tree.offsets.get(tree.root.id, 0)))]
+        if grow is not None or uses_names(tree, self._named):
+            try:
+                tree = self._grown(tree, grow)
+            except Broken:
+                return []
+            except TooLarge as large:
+                message = "the expression is too large once the names in it are written out"
+                return [Problem("TT107", message, "use fewer names in it", *place(large.offset))]
+            foreign = self._foreign(tree)
+            if foreign is not None:
+                within = tree.within.get(foreign.id, "")
+                message = f"'{foreign.name}' cannot be used here{within}"
+                return [Problem("TT101", message, None, *place(tree.offsets.get(foreign.id, 0)))]
+        return _Checked(tree, type_, lambda node_id: place(tree.offsets.get(node_id, 0)))
+
+    def _is_broken(self, tree: Tree) -> bool:
+        """Whether a definition that `tree` uses is wrong: its type is not known then."""
+        try:
+            self._grown(tree, None)
+        except Broken:
+            return True
+        except TooLarge:
+            pass
+        return False
+
+    def _grown(self, tree: Tree, grow: Grow | None) -> Tree:
+        grafting = Grafting(self._named)
+        root = grafting.grow(tree)
+        return grafting.tree(root if grow is None else grow(grafting, root))
+
+    def _foreign(self, tree: Tree) -> Ident | None:
+        """Find a name that a definition brought and that means nothing here, a signal in a selector say."""
+        for node in walk(tree.root):
+            if isinstance(node, Ident) and node.id in tree.within:
+                is_variable = "@" in node.name
+                if not is_variable and node.name not in self._own and node.name not in TYPE_NAMES:
+                    return node
+        return None
+
+    def _finished(self, text: str, checked: _Checked) -> Compiled | list[Problem]:
+        tree, place = checked.tree, checked.place
         if (count := steps(tree.root)) > STEP_LIMIT:
             message = f"the expression may take {count} steps, more than {STEP_LIMIT}"
             return [Problem("TT107", message, "loop over shorter lists", *place(tree.root.id))]
         try:
-            return self._finish(text, tree, type_)
+            return self._finish(text, tree, checked.type)
         except Refused as refused:
-            return [Problem(refused.code, refused.message, refused.hint, *place(refused.node.id))]
+            message = refused.message + _within(tree, refused.node)
+            return [Problem(refused.code, message, refused.hint, *place(refused.node.id))]
 
     def _finish(self, text: str, tree: Tree, type_: Type) -> Compiled:
         reads = Reads(self._symbols)
@@ -143,6 +269,18 @@ class Environment:
             age_limits=reads.limits,
             comparison=comparison,
         )
+
+
+def _within(tree: Tree, node: Node) -> str:
+    """In which definition a node stands, or the call that it is an argument of."""
+    callers = (parent for parent in walk(tree.root) if node in children(parent))
+    return next((found for each in (node, *callers) if (found := tree.within.get(each.id))), "")
+
+
+def _is_declarable(type_: Type) -> bool:
+    """Whether a name can be declared with this type."""
+    known = type_ in SIMPLE or type_ in (DYN, NULL) or type_.name in ("list", "map")
+    return known and all(map(_is_declarable, type_.parameters))
 
 
 class _Exact:

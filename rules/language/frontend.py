@@ -43,6 +43,10 @@ _TYPES: Final = {
 _COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
 
+Signature = tuple[tuple[Type, ...], Type]
+"""Types of a function's parameters and of its result."""
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """What the front end said, in its own words; without a place line and column are 1."""
@@ -53,10 +57,12 @@ class Complaint:
 
 
 class FrontEnd:
-    """A parser and checker for one set of declared variables."""
+    """A parser and checker for one set of declared variables, and of functions beside the language's."""
 
-    def __init__(self, variables: Mapping[str, Type]) -> None:
-        self._environment = _environment(tuple(variables.items()))
+    def __init__(
+        self, variables: Mapping[str, Type], functions: Mapping[str, Signature] | None = None
+    ) -> None:
+        self._environment = _environment(tuple(variables.items()), tuple((functions or {}).items()))
 
     def parse(self, text: str) -> bytes | list[Complaint]:
         """Return the tree without types, serialised, or the syntax errors."""
@@ -77,7 +83,9 @@ class FrontEnd:
 
 # Environments are immutable and cost 64 ms with all of VSS: many rules share few of them.
 @lru_cache(maxsize=32)
-def _environment(variables: tuple[tuple[str, Type], ...]) -> Any:
+def _environment(
+    variables: tuple[tuple[str, Type], ...], defined: tuple[tuple[str, Signature], ...] = ()
+) -> Any:
     functions = [
         cel.FunctionDecl(
             name,
@@ -87,6 +95,17 @@ def _environment(variables: tuple[tuple[str, Type], ...]) -> Any:
             ],
         )
         for name, overloads in OVERLOADS.items()
+    ]
+    functions += [
+        cel.FunctionDecl(
+            name,
+            [
+                cel.Overload(
+                    f"defined_{name}", foreign(result), [foreign(type_) for type_ in types], False, None
+                )
+            ],
+        )
+        for name, (types, result) in defined
     ]
     return cel.NewEnv(
         variables={name: foreign(type_) for name, type_ in variables},

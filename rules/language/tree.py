@@ -157,6 +157,8 @@ class Tree:
     offsets: Mapping[int, int]
     types: Mapping[int, Type] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
+    within: Mapping[int, str] = field(default_factory=dict)
+    """For nodes that a definition brought: in which one, as findings say it."""
 
 
 class TooDeep(Exception):

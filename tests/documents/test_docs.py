@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from rules import RuleSet, compile_rules
 from rules.documents import (
     LATER_KINDS,
     Source,
     alert_rule,
+    definitions,
     parse,
     parse_duration,
     sequence_rule,
@@ -22,6 +24,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 RULES = (DOCS / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", RULES, re.DOTALL)
 SECTIONS = {"AlertRule": alert_rule, "SequenceRule": sequence_rule, "SignalCatalog": signal_catalog}
+REUSE = (DOCS / "reuse.md").read_text(encoding="utf-8")
+REUSE_SECTIONS = {"Definitions": definitions}
 
 
 def models(module):
@@ -31,8 +35,8 @@ def models(module):
     return [each for each in members if each.__module__ == module.__name__]
 
 
-def section(title):
-    return re.split(r"^## ", RULES.split(f"\n## {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+def section(title, page=RULES):
+    return re.split(r"^## ", page.split(f"\n## {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def fields_in(text):
@@ -48,6 +52,12 @@ def test_every_field_has_a_row_and_every_row_a_field(title):
     inner = [model for model in models(SECTIONS[title]) if model.__name__ != title]
     assert all(issubclass(model, Closed) for model in inner)
     assert fields_in(section(title)) == set().union(*map(fields_of, inner))
+
+
+@pytest.mark.parametrize("title", REUSE_SECTIONS)
+def test_every_field_of_what_rules_share_has_a_row(title):
+    inner = [model for model in models(REUSE_SECTIONS[title]) if model.__name__ != title]
+    assert fields_in(section(title, REUSE)) == set().union(*map(fields_of, inner))
 
 
 def test_every_field_of_the_envelope_has_a_row():
@@ -76,6 +86,16 @@ def test_the_examples_have_no_findings():
     loaded = parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES))
     assert [each.format() for each in loaded.diagnostics] == []
     assert len(loaded.documents) == 4
+
+
+def test_the_examples_of_what_rules_share_compile():
+    signals = "{speed: {}, coolant: {}, belt: {type: boolean}}"
+    catalog = f"spec: {{timestamp: {{path: ts}}, signals: {signals}}}"
+    head = "apiVersion: telltale.dev/v1alpha1\nkind: SignalCatalog\nmetadata: {name: c}\n"
+    texts = [head + catalog, *re.findall(r"```yaml\n(.*?)```", REUSE, re.DOTALL)]
+    compiled = compile_rules(parse(Source(f"{number}.yaml", text) for number, text in enumerate(texts)))
+    assert isinstance(compiled, RuleSet), [each.format() for each in compiled]
+    assert compiled.warnings == ()
 
 
 def test_the_page_of_diagnostics_is_made_from_the_tables_of_codes():

@@ -1,0 +1,90 @@
+"""Definitions: names for expressions and lists, usable in every expression of the rule set.
+
+A named expression becomes a part of others as a tree, never as a text: docs/reuse.md says what follows.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rules.documents.closed import Closed, Document, Expression, Finding, Many
+from rules.documents.diagnostics import Path, quote
+
+MOST_DEFINITIONS = 1_000
+MOST_PARAMETERS = 16
+
+ValueType = Literal["double", "boolean", "string", "duration"]
+"""What a parameter can be: a catalog's types as conditions see them, and durations."""
+Scalar = bool | float | str
+
+
+class NamedParameter(Closed):
+    """What a named expression is called with."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+    type: ValueType = "double"
+
+
+class NamedExpression(Closed):
+    """An expression and the parameters that it is called with, in their order."""
+
+    parameters: Many[NamedParameter] = ()
+    is_: Annotated[Expression, Field(alias="is")]
+    description: str | None = None
+
+    elsewhere: ClassVar = {
+        "condition": "is",
+        "when": "is",
+        "expression": "is",
+        "expr": "is",
+        "args": "parameters",
+    }
+
+
+class DefinitionsSpec(Closed):
+    """See docs/reuse.md, which describes each field."""
+
+    expressions: dict[str, Expression | NamedExpression] = Field(default_factory=dict)
+    lists: dict[str, Many[Scalar]] = Field(default_factory=dict)
+
+    elsewhere: ClassVar = {"macros": "expressions", "conditions": "expressions", "list": "lists"}
+
+
+class Definitions(Document):
+    """Names that the rules of the set share; a set has as many of these documents as it likes."""
+
+    kind: Literal["Definitions"] = "Definitions"
+    spec: DefinitionsSpec
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield lists of more than one type, and parameters that do not go together."""
+        spec = self.spec
+        for key, names in (("expressions", spec.expressions), ("lists", spec.lists)):
+            if len(names) > MOST_DEFINITIONS:
+                message = f"a document has at most {MOST_DEFINITIONS:,} of them, this one has {len(names):,}"
+                yield Finding("TT023", ("spec", key), message, "split the document")
+        for name, values in spec.lists.items():
+            yield from _list_findings(values, ("spec", "lists", name))
+        for name, each in spec.expressions.items():
+            if isinstance(each, NamedExpression):
+                yield from _parameters_findings(each, ("spec", "expressions", name, "parameters"))
+
+
+def _list_findings(values: tuple[Scalar, ...], path: Path) -> Iterator[Finding]:
+    for index, value in enumerate(values):
+        if type(value) is not type(values[0]):
+            message = f"{quote(value)} is of another type than {quote(values[0])}"
+            yield Finding("TT092", (*path, index), message, "quotes make a text, no quotes a number")
+            return
+
+
+def _parameters_findings(each: NamedExpression, path: Path) -> Iterator[Finding]:
+    names = [parameter.name for parameter in each.parameters]
+    if len(names) > MOST_PARAMETERS:
+        message = f"an expression has at most {MOST_PARAMETERS} parameters, this one has {len(names)}"
+        yield Finding("TT091", path, message, "name parts of it")
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            message = f"another parameter has the name {quote(name)}"
+            yield Finding("TT091", (*path, index, "name"), message, "give each a name of its own")
