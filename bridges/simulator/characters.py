@@ -123,6 +123,7 @@ SPECIAL: tuple[Character, ...] = (
     Character("garble", electric=False, terrain=CITY, episodes=(Episode(Trouble.GARBLE),)),
     Character("no clock", terrain=CITY, episodes=(Episode(Trouble.NO_CLOCK),)),
     Character("reboots", terrain=SUBURB, episodes=(Episode(Trouble.REBOOT, 17.0, 18.0, 40.0),)),
+    Character("garage", terrain=CITY, episodes=(Episode(Trouble.NO_COVERAGE, 6.0, 46.0, 300.0),)),
 )
 
 

@@ -17,6 +17,7 @@ def stage(settings: RuleStageSettings) -> Stage:
     engine = Engine(rules, quiet_after_ms=settings.quiet_after_ms)
     counts = RuleCounts(engine.take_activations)
     actions = [action for rule in rules.rules for action in rule.actions]
+    actions += [action for absence in rules.absences for action in absence.actions]
     tellings = [it for rule in rules.sequences for it in (rule.upon_match, rule.upon_timeout) if it]
     actions += [action for telling in tellings for action in telling.actions]
     published = {action.topic for action in actions if isinstance(action, PublishAction)}

@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from rules.compile.absence_rules import absence_rule
 from rules.compile.alert_rules import alert_rule
 from rules.compile.definitions import named
 from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
 from rules.documents import Diagnostic, Loaded
 from rules.engine import Rule, RuleSet, Signal
-from rules.engine.ruleset import Pattern
+from rules.engine.ruleset import Absence, Pattern
 
 __all__ = ["compile_rules", "fingerprint"]
 
@@ -31,11 +32,17 @@ def compile_rules(
     catalog = loaded.catalog
     rules: list[Rule] = []
     sequences: list[Pattern] = []
+    absences: list[Absence] = []
     if catalog is not None:
         vocabulary = Vocabulary(catalog.document, lineages or {})
         vocabulary.define(named(vocabulary, loaded.definitions))
-        compiled = [alert_rule(vocabulary, placed) for placed in loaded.alert_rules]
-        rules = [rule for rule in compiled if rule is not None]
+        for placed in loaded.alert_rules:
+            if placed.document.spec.absent_for is not None:
+                absence = absence_rule(vocabulary, placed)
+                absences += [] if absence is None else [absence]
+            else:
+                rule = alert_rule(vocabulary, placed)
+                rules += [] if rule is None else [rule]
         patterns = [sequence_rule(vocabulary, placed) for placed in loaded.sequence_rules]
         sequences = [pattern for pattern in patterns if pattern is not None]
         findings += vocabulary.findings
@@ -50,6 +57,7 @@ def compile_rules(
         catalog=None if catalog is None else catalog.document,
         warnings=tuple(findings),
         sequences=tuple(sequences),
+        absences=tuple(absences),
     )
 
 

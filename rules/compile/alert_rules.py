@@ -16,12 +16,12 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
     part = Part(vocabulary, placed)
     vehicles = part.vehicles(spec.vehicles)
     names = vocabulary.environment()
-    when = part.expression(names, spec.when, ("spec", "when"), BOOL)
+    when = None if spec.when is None else part.expression(names, spec.when, ("spec", "when"), BOOL)
     clear = None
     if spec.clear_when is not None:
         clear = part.expression(names, spec.clear_when, ("spec", "clearWhen"), BOOL)
-    ladder = tuple(_ladder(part))
-    value = _value(part, when)
+    ladder = tuple(ladder_of(part))
+    value = value_of(part, when)
     texts = names if value is None else vocabulary.environment(value=value.type)
     annotations = part.texts(texts, spec.annotations, ("spec", "annotations"))
     actions = part.actions(texts, spec.actions)
@@ -51,7 +51,7 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
     )
 
 
-def _ladder(part: Part) -> Iterator[Rung]:
+def ladder_of(part: Part) -> Iterator[Rung]:
     """The steps of the severity, highest first."""
     spec = part.placed.document.spec
     if isinstance(spec.severity, str):
@@ -64,7 +64,7 @@ def _ladder(part: Part) -> Iterator[Rung]:
             yield Rung(severity, None if text.strip() == "true" else condition)
 
 
-def _value(part: Part, when: Compiled | None) -> Compiled | None:
+def value_of(part: Part, when: Compiled | None) -> Compiled | None:
     """The alert's value: what the author wrote, else the one signal that the condition reads."""
     text = part.placed.document.spec.value
     environment = part.vocabulary.environment()

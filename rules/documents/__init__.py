@@ -5,6 +5,7 @@
 
 from rules.documents.alert_rule import (
     SEVERITIES,
+    AbsentFor,
     Action,
     AlertRule,
     AlertRuleSpec,
@@ -48,6 +49,7 @@ __all__ = [
     "NUMERIC",
     "RESERVED_WORDS",
     "SEVERITIES",
+    "AbsentFor",
     "Action",
     "AlertRule",
     "AlertRuleSpec",

@@ -6,11 +6,12 @@ package compiles and type-checks them.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 
-from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template
+from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template, yaml_key
 from rules.documents.durations import Duration
 
 Severity = Literal["info", "warning", "critical"]
@@ -39,6 +40,16 @@ class ForEvents(Closed):
 
     count: Annotated[int, Field(ge=1, le=10_000)]
     within_ms: Duration | None = None
+
+
+class AbsentFor(Closed):
+    """No message, or none that carries one of these signals, has come for so long."""
+
+    signals: Many[str] | None = None
+    """Names or aliases of the catalog; None for any message at all."""
+    duration_ms: Duration
+
+    elsewhere: ClassVar = {"for": "duration", "after": "duration", "signal": "signals"}
 
 
 class Command(Closed):
@@ -75,7 +86,8 @@ class AlertRuleSpec(Closed):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None
-    when: Expression
+    when: Expression | None = None
+    absent_for: AbsentFor | None = None
     for_ms: Duration = 0
     for_events: ForEvents | None = None
     clear_when: Expression | None = None
@@ -88,14 +100,22 @@ class AlertRuleSpec(Closed):
     annotations: dict[str, Template] = Field(default_factory=dict)
     actions: Many[Action] = ()
 
-    later: ClassVar = frozenset({"schedule", "absentFor", "mode", "rollout"})
+    later: ClassVar = frozenset({"schedule", "mode", "rollout"})
     elsewhere: ClassVar = {
         "expr": "when",
         "condition": "when",
         "if": "when",
         "duration": "for",
         "hold": "for",
+        "absent": "absentFor",
+        "silentFor": "absentFor",
     }
+
+    @model_validator(mode="after")
+    def _has_a_condition(self) -> Self:
+        if self.when is None and self.absent_for is None:
+            raise PydanticCustomError("condition", "'when' is missing")
+        return self
 
     @property
     def ladder(self) -> tuple[tuple[Severity, str], ...]:
@@ -112,8 +132,9 @@ class AlertRule(Document):
     spec: AlertRuleSpec
 
     def findings(self) -> Iterator[Finding]:
-        """Yield faults of the ladder and of the actions."""
+        """Yield faults of the condition, of the ladder and of the actions."""
         spec = self.spec
+        yield from _condition_findings(spec)
         if not isinstance(spec.severity, str):
             yield from _ladder_findings(spec.severity)
         for index, action in enumerate(spec.actions):
@@ -121,7 +142,11 @@ class AlertRule(Document):
             if (action.command is None) == (action.publish is None):
                 message = "an action is exactly one of command and publish"
                 yield Finding("TT027", path, message, "write each action as an item of its own")
-            if action.upon == "severityRaised" and len(spec.ladder) < 2:
+            if action.upon == "severityRaised" and spec.absent_for is not None:
+                message = "a silence begins with one severity, which is never raised"
+                hint = "write a second rule with a longer duration and the higher severity"
+                yield Finding("TT027", (*path, "upon"), message, hint)
+            elif action.upon == "severityRaised" and len(spec.ladder) < 2:
                 message = "the severity of this rule has one step and is never raised"
                 yield Finding(
                     "TT027", (*path, "upon"), message, "give spec.severity a ladder, or drop this action"
@@ -129,6 +154,39 @@ class AlertRule(Document):
         if spec.for_events is not None and spec.for_events.within_ms == 0:
             message = "messages within no time are none"
             yield Finding("TT023", ("spec", "forEvents", "within"), message, "leave within out for: in a row")
+
+
+_NOT_OF_SILENCES = {
+    "for_ms": "the silence itself has a duration: absentFor.duration",
+    "for_events": "a silence has no messages that could be counted",
+    "clear_when": "a silence ends when the vehicle is heard again; keepFiringFor can put that off",
+    "stale_grace_ms": "whether a vehicle is heard is always known",
+}
+
+
+def _condition_findings(spec: AlertRuleSpec) -> Iterator[Finding]:
+    """A rule is about what a vehicle says, or about its silence."""
+    if spec.absent_for is None:
+        return
+    if spec.when is not None:
+        message = "a rule has a when or an absentFor, not both"
+        hint = (
+            "write two rules; for a signal that grows old while others come, when: age(...) > duration(...)"
+        )
+        yield Finding("TT050", ("spec", "absentFor"), message, hint, of_key=True)
+        return
+    for name, reason in _NOT_OF_SILENCES.items():
+        if name in spec.model_fields_set:
+            key = yaml_key(name)
+            message = f"a rule with absentFor has no {key}"
+            yield Finding("TT051", ("spec", key), message, reason, of_key=True)
+    if spec.absent_for.duration_ms == 0:
+        path = ("spec", "absentFor", "duration")
+        yield Finding("TT023", path, "nothing is silent for no time", "for example: duration: 10m")
+    if spec.absent_for.signals == ():
+        message = "these are no signals: no message could end the silence"
+        hint = "leave signals out: any message of the vehicle counts then"
+        yield Finding("TT052", ("spec", "absentFor", "signals"), message, hint)
 
 
 def _ladder_findings(rungs: tuple[Rung, ...]) -> Iterator[Finding]:

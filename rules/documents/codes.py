@@ -69,6 +69,14 @@ CODES: dict[str, Code] = {
     "TT041": Code(
         "A VSS leaf that was left out", "Arrays and structs are no signals; name the leaf you need."
     ),
+    "TT050": Code("A rule with two conditions", "One of when and absentFor; write two rules for both."),
+    "TT051": Code(
+        "A field that a silence cannot have",
+        "See docs/time-conditions.md for what a rule with absentFor has.",
+    ),
+    "TT052": Code(
+        "A silence of no signals", "Name the signals, or leave signals out for any message of the vehicle."
+    ),
     "TT080": Code("Not a sequence", "Give it 1 to 32 steps."),
     "TT081": Code("Two steps with one name", "A step's name belongs to one step of its rule."),
     "TT082": Code("A step that is not one thing", "A step has a when, or a not."),
@@ -98,6 +106,9 @@ CODES: dict[str, Code] = {
     ),
     "TT205": Code(
         "A hold longer than its signal is known", "A silent vehicle never fires it; see docs/rules.md."
+    ),
+    "TT207": Code(
+        "A silence of a signal that the catalog does not have", "Use a name or alias of the catalog."
     ),
     "TT245": Code("A definition that uses itself", "Write out one of the definitions of the circle."),
     "TT246": Code("A name is defined twice", "A name belongs to one definition of the rule set."),

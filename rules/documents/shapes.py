@@ -29,7 +29,7 @@ _TYPES = {
     "list_type": "a list",
 }
 _WORDED_DURATION = re.compile(r"\s*([0-9]{1,9})\s*(ms|[smhdw])[a-z]*\s*\Z", re.IGNORECASE)
-_CODES = {"duration": "TT024", "name": "TT025"}
+_CODES = {"duration": "TT024", "name": "TT025", "condition": "TT020"}
 
 
 def shape_findings(model: type[BaseModel], value: Any, error: ValidationError) -> list[Finding]:
@@ -80,6 +80,9 @@ def _finding(model: type[BaseModel], value: Any, path: Path, details: Sequence[E
         known = [word.strip("' ") for word in context["expected"].replace(" or ", ",").split(",")]
         message = f"{_described(found)} is not one of {', '.join(known)}"
         hint = did_you_mean(found, known) if isinstance(found, str) else None
+    elif code == "TT020":
+        message = detail["msg"]
+        hint = _example((*path, "when"))
     elif code == "TT024":
         message = f"{_described(found)} is not a duration: {detail['msg']}"
         hint = _duration_hint(found)

@@ -7,6 +7,7 @@ the same log gives the same outcomes live, after a restart and in a backtest.
 from collections.abc import Mapping
 
 from rules.engine import state
+from rules.engine.absences import Now
 from rules.engine.events import Event
 from rules.engine.memory import FOREVER, NEVER, Memory
 from rules.engine.observers import Observer
@@ -15,6 +16,7 @@ from rules.engine.programs import Programs
 from rules.engine.reports import Cause
 from rules.engine.ruleset import RuleSet
 from rules.engine.vehicle import VehicleState
+from rules.engine.watcher import Watcher
 
 
 class Engine:
@@ -26,6 +28,7 @@ class Engine:
         self._programs = Programs(rules, familiar_after)
         self._doubts = self._programs.doubts
         self._observer = Observer(rules.revision, self._programs)
+        self._watcher = Watcher(self._programs.absences, self._observer.reporter)
         self._quiet_after = quiet_after_ms
 
     def new_vehicle(self, vehicle_id: str) -> VehicleState:
@@ -37,6 +40,12 @@ class Engine:
     def process(self, vehicle: VehicleState, event: Event, live_clock: int, out: list[Outcome]) -> None:
         """Apply one message. Timers that were due before it fire first; a late one moves no alert."""
         ts = event.ts
+        if vehicle.program.ears:
+            now = Now(live_clock, event.received_at)
+            if vehicle.heard:
+                self._watcher.advance(vehicle, now, self._clock(vehicle, live_clock), out)
+            else:
+                self._watcher.begin(vehicle, now)
         if ts < vehicle.time:
             self._late(vehicle, event, live_clock, out)
             return
@@ -83,6 +92,8 @@ class Engine:
         if shape.sequences:
             cause = Cause(event.received_at, ts)
             self._observer.sequencer.message(vehicle, shape.sequences, shape.slots, cause, out)
+        if shape.ears:
+            self._watcher.message(vehicle, shape.ears, Now(live_clock, event.received_at), ts, out)
 
     def advance(
         self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]
@@ -91,6 +102,8 @@ class Engine:
         clock = self._clock(vehicle, live_clock)
         if clock > vehicle.due:
             self._observer.sweep(vehicle, clock, Cause(received_clock, None), out)
+        if vehicle.program.ears:
+            self._watcher.advance(vehicle, Now(live_clock, received_clock), clock, out)
 
     def next_deadline(self, vehicle: VehicleState) -> int | None:
         """The live clock after which `advance` may have something to do; None if it has nothing to wait for.
@@ -98,17 +111,20 @@ class Engine:
         Never later than the first timer. It may be earlier (timers move with data, and are not followed one
         by one); `advance` then finds nothing and the next answer is later.
         """
-        if vehicle.due >= FOREVER:
-            return None
-        return vehicle.due - vehicle.time + vehicle.live + self._quiet_after
+        deadline = self._by_event_time(vehicle.due, vehicle.time, vehicle.live)
+        if vehicle.program.ears:
+            deadline = min(deadline, self._watcher.next_deadline(vehicle))
+        return None if deadline >= FOREVER else deadline
 
     def deadline_of(self, parts: Mapping[str, bytes]) -> int | None:
         """`next_deadline` of a vehicle that is still packed. Raises StateFormatError."""
         values = parts.get(state.VALUES)
         if values is None:
             return None
-        due, time, live = state.deadline(values)
-        return None if due >= FOREVER else due - time + live + self._quiet_after
+        deadline = self._by_event_time(*state.deadline(values))
+        if self._programs.absences:
+            deadline = min(deadline, state.absence_deadline(self._programs, parts))
+        return None if deadline >= FOREVER else deadline
 
     def event_time(self, vehicle: VehicleState) -> int | None:
         """The event time of a vehicle; None if it has said nothing."""
@@ -119,9 +135,9 @@ class Engine:
 
         A figure for people, no part of what the fold yields: one that ends before its `for` has no record.
         """
-        observer = self._observer
-        began = {**observer.began, **observer.sequencer.began}
-        observer.began, observer.sequencer.began = {}, {}
+        observer, watcher = self._observer, self._watcher
+        began = {**observer.began, **observer.sequencer.began, **watcher.began}
+        observer.began, observer.sequencer.began, watcher.began = {}, {}, {}
         return began
 
     def last_known(self, vehicle: VehicleState) -> dict[str, object]:
@@ -150,6 +166,10 @@ class Engine:
         vehicle = self.new_vehicle(vehicle_id)
         state.restore(vehicle, parts)
         return vehicle
+
+    def _by_event_time(self, due: int, time: int, live: int) -> int:
+        """The live clock at which a vehicle's own clock reaches an instant, if the vehicle stays silent."""
+        return FOREVER if due >= FOREVER else due - time + live + self._quiet_after
 
     def _clock(self, vehicle: VehicleState, live_clock: int) -> int:
         """The vehicle's clock: its event time, and the silence since beyond what is usual."""
@@ -191,4 +211,8 @@ class Engine:
         if event.position is not None and ts > vehicle.positioned_at:
             vehicle.position = event.position
             vehicle.positioned_at = ts
+            vehicle.values_changed = True
+        if vehicle.program.ears:
+            now = Now(live_clock, event.received_at)
+            self._watcher.message(vehicle, vehicle.program.hears(event.signals), now, ts, out)
             vehicle.values_changed = True

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rules.engine.ruleset import Compiled, Pattern, Rule, RuleSet, Signal, Template
+from rules.engine.ruleset import Absence, Compiled, Pattern, Rule, RuleSet, Signal, Template
 from rules.language.values import UNKNOWN
 
 NEVER = -(2**62)
@@ -35,13 +35,15 @@ class Layout:
 
 
 def layout_of(rules: RuleSet) -> Layout:
-    """The layout of what the engine runs of a set: alert rules and sequences.
+    """The layout of what the engine runs of a set: alert rules, sequences and silences.
 
     The steps of a sequence count as texts: they are judged when messages come, so no age is a timer for them.
+    So do the expressions of a rule about silence, which are judged when it is told.
     """
     expressions = [part for rule in rules.rules for part in _expressions(rule)]
     texts: list[Compiled | Template] = [text for rule in rules.rules for text in _templates(rule)]
     texts += [part for pattern in rules.sequences for part in _parts_of(pattern)]
+    texts += [part for absence in rules.absences for part in _texts_of(absence)]
     return layout_for(rules.signals, expressions, texts)
 
 
@@ -78,7 +80,12 @@ def _expressions(rule: Rule) -> list[Compiled]:
     return [part for part in parts if part is not None]
 
 
-def _templates(rule: Rule) -> list[Template]:
+def _texts_of(absence: Absence) -> list[Compiled | Template]:
+    conditions = [rung.condition for rung in absence.ladder]
+    return [part for part in (absence.value, *conditions) if part is not None] + _templates(absence)
+
+
+def _templates(rule: Rule | Absence) -> list[Template]:
     texts = [*rule.labels.values(), *rule.annotations.values()]
     payloads = [getattr(action, "payload", None) for action in rule.actions]
     return [text for text in texts if not isinstance(text, str)] + templates_in(payloads)

@@ -26,8 +26,8 @@ class Observer:
     def __init__(self, revision: int, programs: Programs) -> None:
         self._rules = programs.rules
         self._doubts = programs.doubts
-        self._reporter = Reporter(revision)
-        self.sequencer = Sequencer(programs.sequences, self._reporter)
+        self.reporter = Reporter(revision)
+        self.sequencer = Sequencer(programs.sequences, self.reporter)
         self.began: dict[str, int] = {}
         """By rule, how often its condition began to hold; whoever reads it begins anew."""
 
@@ -187,7 +187,7 @@ class Observer:
             return
         vehicle.rules_changed |= 1 << rule.index
         if occasion is not None:
-            self._reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
+            self.reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
         if alert.phase is Phase.RESTING:
             alert.value = alert.peak = None
             alert.id = b""

@@ -6,12 +6,13 @@ and messages of ever new shapes cost no compiling. When there is too much code, 
 takes longer until new code is written.
 """
 
+import hashlib
 from collections.abc import Collection, Sequence
 
 from rules.engine.expressions import Expression
 from rules.engine.memory import Layout, Look, Memory, layout_of
-from rules.engine.ruleset import Pattern, Rule, RuleSet
-from rules.engine.running import RunningRule, RunningSequence
+from rules.engine.ruleset import Absence, Pattern, Rule, RuleSet
+from rules.engine.running import RunningAbsence, RunningRule, RunningSequence
 from rules.engine.shapes import Doubts, Run, Shape, shape_run, soonest_of
 from rules.engine.thresholds import threshold_of
 
@@ -25,12 +26,14 @@ _MOST_SHAPES = 10_000
 class Program:
     """The rules that apply to some vehicles. Masks have a bit for each rule of the set.
 
-    `enabled` has the bits of the sequences above those of the rules.
+    `enabled` has the bits of the sequences above those of the rules, and those of the silences above these.
     """
 
     __slots__ = (
+        "absences",
         "age_readers",
         "age_readers_beside",
+        "ears",
         "enabled",
         "programs",
         "readers",
@@ -74,6 +77,20 @@ class Program:
                 for slot in sequence.slots:
                     self.sequence_readers[slot] = self.sequence_readers.get(slot, 0) | 1 << sequence.index
 
+        first = len(programs.rules) + len(programs.sequences)
+        self.absences = tuple(it for it in programs.absences if enabled >> first + it.index & 1)
+        shortest: dict[int, int] = {}
+        for absence in self.absences:
+            duration = absence.rule.duration_ms
+            shortest[absence.ear] = min(duration, shortest.get(absence.ear, duration))
+        self.ears = tuple(shortest.items())
+        """The ears that rules for these vehicles use, each with the shortest silence that it is used for."""
+
+    def hears(self, names: Collection[str]) -> tuple[int, ...]:
+        """The ears that a message with these signals concerns."""
+        wanted = self.programs.ears
+        return tuple(ear for ear, _ in self.ears if not wanted[ear] or not wanted[ear].isdisjoint(names))
+
     def runs(self, sequence: RunningSequence) -> bool:
         """Whether a sequence is for these vehicles."""
         return bool(self.enabled >> len(self.rules) + sequence.index & 1)
@@ -89,7 +106,9 @@ class Program:
             beside |= self.readers_beside[slot]
             concerned |= self.sequence_readers.get(slot, 0)
         run = self.programs.code(self, names, mask)
-        shape = Shape(run, carried, places, mask, beside, soonest_of(carried, layout), bits(concerned))
+        ears = self.hears(names) if self.ears else ()
+        soonest = soonest_of(carried, layout)
+        shape = Shape(run, carried, places, mask, beside, soonest, bits(concerned), ears)
         if run is not None:
             self.shapes[names] = shape
         return shape
@@ -106,14 +125,22 @@ class Programs:
         self.sequences = tuple(
             RunningSequence(index, pattern, self.layout) for index, pattern in enumerate(patterns)
         )
+        silences = sorted(rules.absences, key=lambda absence: absence.name)
+        self.ears = tuple(dict.fromkeys(absence.signals for absence in silences))
+        """What rules about silence listen for: signals, or (empty) any message."""
+        self.ear_marks = tuple(_mark(signals) for signals in self.ears)
+        self.absences = tuple(
+            RunningAbsence(index, absence, self.ears.index(absence.signals), self.layout)
+            for index, absence in enumerate(silences)
+        )
         self.doubts = Doubts(set(), [])
-        selectable: list[Rule | Pattern] = [*ordered, *patterns]
+        selectable: list[Rule | Pattern | Absence] = [*ordered, *patterns, *silences]
         self._selectors = [
             (1 << index, Expression(rule.vehicles, self.layout))
             for index, rule in enumerate(selectable)
             if rule.vehicles is not None
         ]
-        self._for_all = (1 << len(ordered) + len(patterns)) - 1 - sum(bit for bit, _ in self._selectors)
+        self._for_all = (1 << len(selectable)) - 1 - sum(bit for bit, _ in self._selectors)
         self._programs: dict[int, Program] = {}
         self._familiar_after = familiar_after
         self._met: dict[tuple[int, tuple[str, ...]], int] = {}
@@ -174,6 +201,11 @@ class Programs:
             self._met.clear()
             self._conditions = conditions + 10
             self._familiar_after = self._familiar_after * 4 + 4
+
+
+def _mark(signals: Collection[str]) -> int:
+    """The 64 bits that stand for an ear in a snapshot: the same whatever rules use it."""
+    return int.from_bytes(hashlib.blake2b("\n".join(sorted(signals)).encode(), digest_size=8).digest())
 
 
 def _joined(pieces: Sequence[Run]) -> Run:

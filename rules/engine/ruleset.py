@@ -132,6 +132,26 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """One alert rule about silence: no message, or none with one of `signals`, for so long."""
+
+    name: str
+    signals: frozenset[str]
+    """By the catalog's names; empty for any message at all."""
+    duration_ms: int
+    keep_ms: int = 0
+    cooldown_ms: int = 0
+    ladder: tuple[Rung, ...] = (Rung("warning"),)
+    """The first step that holds when the silence is told."""
+    value: Compiled | None = None
+    labels: Mapping[str, str | Template] = field(default_factory=dict)
+    annotations: Mapping[str, str | Template] = field(default_factory=dict)
+    actions: tuple[CommandAction | PublishAction, ...] = ()
+    vehicles: Compiled | None = None
+    lineage: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """All rules that run together, and the catalog that they were checked against."""
 
@@ -145,3 +165,4 @@ class RuleSet:
     warnings: tuple[Any, ...] = ()
     """The findings (Diagnostic) that are no errors."""
     sequences: tuple[Pattern, ...] = ()
+    absences: tuple[Absence, ...] = ()

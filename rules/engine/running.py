@@ -8,7 +8,7 @@ from rules.engine import alerts
 from rules.engine.alerts import Alert, Phase
 from rules.engine.expressions import Expression, Text
 from rules.engine.memory import Layout
-from rules.engine.ruleset import CommandAction, Pattern, PublishAction, Rule, Telling
+from rules.engine.ruleset import Absence, CommandAction, Pattern, PublishAction, Rule, Telling
 
 
 class RunningRule:
@@ -113,6 +113,25 @@ class RunningSequence:
         texts = [(name, condition.text) for name, condition in pattern.steps]
         self.digest = hashlib.blake2b(repr((texts, pattern.plan)).encode(), digest_size=8).digest()
         """Of what partial matches refer to: those of another version of the rule mean nothing."""
+
+
+class RunningAbsence:
+    """A rule about silence; `index` is its place among them, `ear` the place of what it listens for."""
+
+    __slots__ = ("actions", "annotations", "ear", "index", "labels", "ladder", "rule", "value")
+
+    def __init__(self, index: int, rule: Absence, ear: int, layout: Layout) -> None:
+        self.index = index
+        self.rule = rule
+        self.ear = ear
+        self.value = None if rule.value is None else Expression(rule.value, layout)
+        self.ladder = tuple(
+            (rung.severity, None if rung.condition is None else Expression(rung.condition, layout))
+            for rung in rule.ladder
+        )
+        self.labels = _texts(rule.labels, layout)
+        self.annotations = _texts(rule.annotations, layout)
+        self.actions = tuple(_action(action, layout) for action in rule.actions)
 
 
 def _texts(texts: Mapping[str, Any], layout: Layout) -> dict[str, str | Text]:

@@ -61,6 +61,8 @@ class Shape:
     """How long after the message its first signal turns stale or reaches an age."""
     sequences: Sequence[int] = ()
     """The sequences of which a step reads a signal of the message."""
+    ears: Sequence[int] = ()
+    """What rules about silence listen for and the message has."""
 
 
 def shape_run(

@@ -7,7 +7,7 @@ stays small.
 
 import hashlib
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -15,9 +15,11 @@ from typing import Any
 
 import msgspec
 
+from rules.engine.absence_state import pack_heard, pack_told, unpack_heard, unpack_told
+from rules.engine.absences import Heard, due
 from rules.engine.alerts import Alert, Phase
 from rules.engine.memory import FOREVER, NEVER, Layout
-from rules.engine.programs import bits
+from rules.engine.programs import Programs, bits
 from rules.engine.running import RunningSequence
 from rules.engine.sequences import Mark, Matching, Partial
 from rules.engine.vehicle import VehicleState
@@ -29,6 +31,9 @@ RULE = "rule/"
 """Before the name of a rule: the part with its alert."""
 SEQUENCE = "sequence/"
 """Before the name of a sequence: the part with its partial matches."""
+
+ABSENCE = "absence/"
+"""Before the name of a rule about silence: the part with its alert."""
 
 _FORMAT = b"\x01"
 _encode = msgspec.msgpack.Encoder().encode
@@ -48,6 +53,8 @@ def snapshot(vehicle: VehicleState) -> dict[str, bytes]:
         parts[RULE + vehicle.program.rules[index].rule.name] = _alert(alert)
     for index in vehicle.sequences:
         parts[SEQUENCE + _sequences(vehicle)[index].pattern.name] = _matching(vehicle, index)
+    for index in vehicle.absences:
+        parts[ABSENCE + _absence_name(vehicle, index)] = _told(vehicle, index)
     return parts
 
 
@@ -67,6 +74,11 @@ def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
             packed = _matching(vehicle, index) if index in vehicle.sequences else None
             parts[SEQUENCE + _sequences(vehicle)[index].pattern.name] = packed
         vehicle.sequences_changed = 0
+    if vehicle.absences_changed:
+        for index in bits(vehicle.absences_changed):
+            packed = _told(vehicle, index) if index in vehicle.absences else None
+            parts[ABSENCE + _absence_name(vehicle, index)] = packed
+        vehicle.absences_changed = 0
     return parts
 
 
@@ -85,6 +97,31 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
             sequence = known.get(part)
             if sequence is not None and vehicle.program.runs(sequence):
                 _read(packed, part, _restore_matching, vehicle, sequence)
+    for absence in vehicle.program.absences:
+        part = ABSENCE + absence.rule.name
+        if part in parts:
+            told = _read(parts[part], part, unpack_told)
+            told.alert.rung = min(told.alert.rung, len(absence.ladder) - 1)
+            vehicle.absences[absence.index] = told
+
+
+def absence_deadline(programs: Programs, parts: Mapping[str, bytes]) -> int:
+    """The live clock after which a silence may have something to do; FOREVER if none has."""
+    content = _read(parts[VALUES], VALUES, tuple)
+    last = Heard(content[1] + content[3], content[2])
+    heard = _read_heard(programs, range(len(programs.ears)), content, last)
+    soonest = FOREVER
+    for absence in programs.absences:
+        part = ABSENCE + absence.rule.name
+        told = _read(parts[part], part, unpack_told) if part in parts else None
+        instant = due(absence.rule, heard[absence.ear], told)
+        if instant is not None and instant < soonest:
+            soonest = instant
+    return soonest
+
+
+def _read_heard(programs: Programs, ears: Iterable[int], content: Any, last: Heard) -> dict[int, Heard]:
+    return unpack_heard(programs, ears, content[11] if len(content) > 11 else (), last)
 
 
 def deadline(packed: bytes) -> tuple[int, int, int]:
@@ -94,8 +131,8 @@ def deadline(packed: bytes) -> tuple[int, int, int]:
 
 
 def _read_deadline(content: Any) -> tuple[int, int, int]:
-    due, time, live = content[:3]
-    return (FOREVER if due is None else int(due)), int(time), int(live)
+    due_at, time, live = content[:3]
+    return (FOREVER if due_at is None else int(due_at)), int(time), int(live)
 
 
 def _read(packed: bytes, part: str, reader: Any, *arguments: Any) -> Any:
@@ -133,12 +170,15 @@ def _values(vehicle: VehicleState) -> bytes:
         [place for place, slot in enumerate(slots) if slot in memory.stale] if memory.stale else None,
         history or None,
     )
+    if vehicle.heard:
+        last = Heard(vehicle.received_at, vehicle.live)
+        return _FORMAT + _encode((*content, pack_heard(vehicle.program.programs, vehicle.heard, last)))
     return _FORMAT + _encode(content)
 
 
 def _restore_values(vehicle: VehicleState, content: Any) -> None:
-    due, time, live, received, swept, position, marks, values, times, stale, history = content
-    vehicle.due = FOREVER if due is None else due
+    due_at, time, live, received, swept, position, marks, values, times, stale, history = content[:11]
+    vehicle.due = FOREVER if due_at is None else due_at
     vehicle.time = time
     vehicle.live = live
     vehicle.received_at = time + received
@@ -163,6 +203,10 @@ def _restore_values(vehicle: VehicleState, content: Any) -> None:
         slot = slots[place]
         if slot is not None:
             memory.wilt(slot)
+    if vehicle.program.ears:
+        ears = (ear for ear, _ in vehicle.program.ears)
+        last = Heard(vehicle.received_at, vehicle.live)
+        vehicle.heard = _read_heard(vehicle.program.programs, ears, content, last)
 
 
 def _alert(alert: Alert) -> bytes:
@@ -220,6 +264,14 @@ def _restore_alert(vehicle: VehicleState, index: int, content: Any) -> None:
         ended_at=instant(ended),
     )
     vehicle.settle(index, alert)
+
+
+def _absence_name(vehicle: VehicleState, index: int) -> str:
+    return vehicle.program.programs.absences[index].rule.name
+
+
+def _told(vehicle: VehicleState, index: int) -> bytes:
+    return _FORMAT + _encode(pack_told(vehicle.absences[index]))
 
 
 def _sequences(vehicle: VehicleState) -> tuple[RunningSequence, ...]:

@@ -7,6 +7,7 @@ common path compares integers and leaves everything else alone.
 from dataclasses import dataclass, field
 from typing import Any
 
+from rules.engine.absences import Heard, Told
 from rules.engine.alerts import Alert, Phase
 from rules.engine.events import Position
 from rules.engine.memory import FOREVER, NEVER, Memory
@@ -41,9 +42,14 @@ class VehicleState:
     """The rules whose alerts want to see every message that they read."""
     sequences: dict[int, Matching] = field(default_factory=dict)
     """Partial matches by the index of their sequence."""
+    heard: dict[int, Heard] = field(default_factory=dict)
+    """By ear, the last message; empty before the first, and where no rule is about silence."""
+    absences: dict[int, Told] = field(default_factory=dict)
+    """Silences that were told, by the index of their rule."""
     values_changed: bool = field(default=False, compare=False)
     rules_changed: int = field(default=0, compare=False)
     sequences_changed: int = field(default=0, compare=False)
+    absences_changed: int = field(default=0, compare=False)
     columns: Any = field(default=None, repr=False, compare=False)
     """How the values are packed, as long as no new signal comes."""
 

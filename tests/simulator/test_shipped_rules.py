@@ -51,14 +51,28 @@ def signals(document, catalog):
     return found
 
 
+def silence(engine, vehicles, live):
+    """What the clocks have passed, at a tick of the uplinks."""
+    out = []
+    for vehicle in vehicles.values():
+        deadline = engine.next_deadline(vehicle)
+        if deadline is not None and deadline < live:
+            engine.advance(vehicle, live, START_MS + live, out)
+    return [(live / 1_000, outcome) for outcome in out]
+
+
 def minute(seed):
     """Each outcome of the fleet's first minute with the second at which it came."""
     rules, catalog = shipped()
     engine, vehicles, told = Engine(rules), {}, set()
     outcomes = []
+    live = 0
     for event in happenings(name="v", size=SIZE, seed=seed, start_ms=START_MS, interval_ms=1_000):
         if event.at >= START_MS + 60_000:
             return outcomes
+        while live + 1_000 <= event.at - START_MS:
+            live += 1_000
+            outcomes += silence(engine, vehicles, live)
         if not isinstance(event, Publication):
             continue
         try:
@@ -74,7 +88,7 @@ def minute(seed):
             ts=document["ts"], received_at=event.at, signals=signals(document, catalog), position=None
         )
         out = []
-        engine.process(vehicle, reading, event.at - START_MS, out)
+        engine.process(vehicle, reading, live, out)
         outcomes += [((event.at - START_MS) / 1_000, outcome) for outcome in out]
     raise AssertionError("a fleet has no end")
 
