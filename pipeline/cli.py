@@ -21,7 +21,10 @@ topics_app = typer.Typer(
     context_settings=CONTEXT_SETTINGS,
 )
 rules_app = typer.Typer(
-    name="rules", help="Check rule documents.", no_args_is_help=True, context_settings=CONTEXT_SETTINGS
+    name="rules",
+    help="Check rule documents, and try them on recorded telemetry.",
+    no_args_is_help=True,
+    context_settings=CONTEXT_SETTINGS,
 )
 app.add_typer(topics_app)
 app.add_typer(rules_app)
@@ -204,3 +207,84 @@ def check_rules(
     print(report(checked, as_json=as_json))
     if checked.errors:
         raise typer.Exit(2)
+
+
+@rules_app.command("backtest", short_help="What would have fired: rules over recorded telemetry.")
+def backtest_rules(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or directories: one rule set with its catalog.", show_default=False),
+    ],
+    sources: Annotated[
+        list[str],
+        typer.Option(
+            "--from",
+            help="A trace: a file (.csv, .jsonl, .parquet), or a topic (vehicle.telemetry, vehicle.raw);"
+            " files may be several, in the order of time.",
+            show_default=False,
+        ),
+    ],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Other rules: show what differs from them; repeatable.", show_default=False),
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="The catalog, where the rules bring none.", show_default=False)
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Only rules whose names match: harsh-*.", show_default=False)
+    ] = None,
+    vehicle: Annotated[
+        str | None, typer.Option(help="The vehicle, for a trace that names none.", show_default=False)
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="The time of the first row, for a trace without a clock.", show_default=False),
+    ] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="From row to row, with --start; default: 1s.", show_default=False)
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of times that have no offset: Asia/Shanghai.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Of a topic: from so long ago, or from a time.", show_default=False)
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Run rules whose signals the trace lacks.")
+    ] = False,
+    cores: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes; default: one a core.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the alerts as a time line (SVG).", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """What would have fired: the engine over history, as fast as the cores allow.
+
+    A backtest ends at its last event: timers due later do not fire, and what is firing then stays so. With
+    --json, one record a line, its value as on the topics. Exit code 1 for a trace that cannot be used and
+    for rules that failed or read signals which never came; 2 for wrong rules and options.
+    """
+    from pipeline.backtest.command import Options, run_backtest
+
+    options = Options(
+        rules=paths,
+        sources=sources,
+        catalog=catalog,
+        against=against or [],
+        run=run,
+        vehicle=vehicle,
+        start=start,
+        interval=interval,
+        time_zone=time_zone,
+        since_ms=None if since is None else _instant(since),
+        allow_missing=allow_missing,
+        cores=cores,
+        plot=plot,
+        as_json=as_json,
+        config=config,
+    )
+    raise typer.Exit(run_backtest(options))

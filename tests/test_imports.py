@@ -30,6 +30,7 @@ PLANTED = {
     "aiokafka": ("bridges/ticks.py", "import aiokafka"),
     "cel": ("rules/compile/__init__.py", "import cel_expr_python"),
     "yaml": ("rules/compile/__init__.py", "import yaml"),
+    "pyarrow": ("pipeline/backtest/rows.py", "import pyarrow"),
     "demo": ("bridges/kafka.py", "import bridges.embedded"),
 }
 

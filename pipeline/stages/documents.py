@@ -16,7 +16,7 @@ def library() -> Path:
 def load_documents(paths: Sequence[Path]) -> Loaded:
     """Read rule files; without paths, the library. Raises ConfigurationError with every finding."""
     loaded = load(paths or (library(),))
-    _refuse(loaded.diagnostics)
+    refuse(loaded.diagnostics)
     return loaded
 
 
@@ -25,7 +25,7 @@ def load_rules(paths: Sequence[Path]) -> RuleSet:
     rules = compile_rules(load(paths or (library(),)))
     if isinstance(rules, RuleSet):
         return rules
-    _refuse(rules)
+    refuse(rules)
     raise AssertionError("compile_rules gave neither a rule set nor an error")
 
 
@@ -37,7 +37,8 @@ def load_catalog(paths: Sequence[Path]) -> SignalCatalog:
     return catalog.document
 
 
-def _refuse(diagnostics: Sequence[Diagnostic]) -> None:
+def refuse(diagnostics: Sequence[Diagnostic]) -> None:
+    """Raise ConfigurationError with every finding that is an error, if there is one."""
     errors = [diagnostic.format() for diagnostic in diagnostics if diagnostic.severity == "error"]
     if errors:
         raise ConfigurationError("the rules are wrong", errors)

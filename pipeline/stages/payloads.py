@@ -153,9 +153,12 @@ class Reader:
         tree = decode(payload)
         if not isinstance(tree, dict):
             raise Unusable("payload-not-an-object", f"the payload is a {_name(tree)}, an object was expected")
+        return self.read_tree(tree, self._stamp(tree, received_at), received_at)
+
+    def read_tree(self, tree: Mapping[str, object], stamp: int, received_at: int) -> Reading:
+        """A decoded payload whose time is known. Raises Unusable where the catalog is strict."""
         signals: dict[str, object] = {}
         self._gather(tree, self._root, signals)
-        stamp = self._stamp(tree, received_at)
         instant = stamp
         if stamp > received_at + TOLERATED_AHEAD_MS:
             self.dropped["time-ahead"] += 1

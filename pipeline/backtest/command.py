@@ -1,0 +1,155 @@
+"""`telltale rules backtest`: options in, a report out, and an exit code: 0 right, 1 findings, 2 usage."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.backtest.alerts import alerts_of
+from pipeline.backtest.asked import Asked, Gaps, TopicAsked
+from pipeline.backtest.report import findings, json_lines, print_report
+from pipeline.backtest.running import Result, backtest
+from pipeline.backtest.timeline import write_timeline
+from pipeline.backtest.times import instant_of
+from pipeline.process.durations import parse_duration
+from pipeline.process.failures import ConfigurationError
+from pipeline.process.settings import ProcessSettings, load_settings
+from pipeline.schemas import find_topic
+
+# Below so many bytes a second process costs more than it saves.
+_WORTH_A_WORKER = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line as it was written."""
+
+    rules: list[Path]
+    sources: list[str]
+    catalog: Path | None
+    against: list[Path]
+    run: str | None
+    vehicle: str | None
+    start: str | None
+    interval: str | None
+    time_zone: str | None
+    since_ms: int | None
+    allow_missing: bool
+    cores: int | None
+    plot: Path | None
+    as_json: bool
+    config: Path | None
+
+
+def run_backtest(options: Options) -> int:
+    """Run it and print; the exit code. Raises ConfigurationError, TraceError."""
+    asked = _asked(options)
+    errors = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[messages]:,} messages"),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    ) as bar:
+        task = bar.add_task("backtest", total=1.0, messages=0)
+        result = backtest(asked, lambda share, count: bar.update(task, completed=share, messages=count))
+    if options.plot is not None:
+        _plot(options.plot, result, errors)
+    if options.as_json:
+        for line in json_lines(result):
+            print(line)
+        for finding in findings(result):
+            errors.print(f"telltale: {finding}", soft_wrap=True, highlight=False, markup=False)
+    else:
+        print_report(Console(), result)
+    doubtful = bool(result.failures) or bool(result.missing and not options.allow_missing)
+    return 1 if doubtful else 0
+
+
+def _plot(file: Path, result: Result, errors: Console) -> None:
+    span = (result.first or 0, result.last or 0)
+    against = None if result.against is None else alerts_of(result.against)
+    try:
+        hidden = write_timeline(file, alerts_of(result.told), span, against)
+    except OSError as error:
+        raise ConfigurationError(f"--plot {file}: {error.strerror}") from None
+    if hidden:
+        errors.print(f"telltale: {file}: {hidden} lanes had no room; --run RULE picks rules")
+
+
+def _asked(options: Options) -> Asked:
+    catalog = () if options.catalog is None else (options.catalog,)
+    gaps = _gaps(options)
+    files, topic = _sources(options)
+    for file in files:
+        if file.is_dir():
+            raise ConfigurationError(f"--from {file}: a directory; name its files")
+    size = sum(file.stat().st_size for file in files)
+    workers = options.cores or len(os.sched_getaffinity(0))
+    if options.cores is None and topic is None and size < _WORTH_A_WORKER:
+        workers = 1
+    return Asked(
+        (*options.rules, *catalog),
+        files,
+        topic,
+        (*options.against, *catalog) if options.against else (),
+        options.run,
+        gaps,
+        options.allow_missing,
+        workers=workers,
+    )
+
+
+def _sources(options: Options) -> tuple[tuple[Path, ...], TopicAsked | None]:
+    files = [Path(source) for source in options.sources if Path(source).exists()]
+    others = [source for source in options.sources if not Path(source).exists()]
+    if not others:
+        if options.since_ms is not None:
+            raise ConfigurationError("--since is for topics; a file is read whole")
+        return tuple(files), None
+    if files or len(others) > 1:
+        raise ConfigurationError(f"--from {others[0]}: no such file (a topic stands alone)")
+    if "/" in others[0] or Path(others[0]).suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".parquet"):
+        raise ConfigurationError(f"--from {others[0]}: no such file")
+    settings = load_settings(ProcessSettings, options.config)
+    return (), TopicAsked(find_topic(others[0], settings.prefix).name, settings, options.since_ms)
+
+
+def _gaps(options: Options) -> Gaps:
+    zone: tzinfo | None = None
+    if options.time_zone is not None:
+        try:
+            zone = ZoneInfo(options.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ConfigurationError(
+                f"--time-zone {options.time_zone}: no such zone; write Asia/Shanghai or UTC"
+            ) from None
+    start = interval = None
+    if options.start is not None:
+        try:
+            start = instant_of(options.start, "unixMillis", zone)
+        except ValueError as error:
+            raise ConfigurationError(f"--start {options.start}: {error}") from None
+        interval = _interval(options.interval or "1s")
+    elif options.interval is not None:
+        raise ConfigurationError("--interval needs --start: when was the first row sampled?")
+    return Gaps(options.vehicle, start, interval, zone)
+
+
+def _interval(text: str) -> int:
+    try:
+        interval = round(parse_duration(text))
+    except ValueError as error:
+        raise ConfigurationError(f"--interval: {text!r} {error}") from None
+    if interval <= 0:
+        raise ConfigurationError(f"--interval {text}: longer than nothing")
+    return interval

@@ -1,0 +1,40 @@
+"""Which signals each rule of a set reads, whatever its kind: found by walking what was compiled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rules import RuleSet
+
+
+def reads_by_rule(rules: RuleSet) -> dict[str, frozenset[str]]:
+    """By the name of each rule, the signals that any of its expressions reads."""
+    found: dict[str, frozenset[str]] = {}
+    for part in dataclasses.fields(rules):
+        value = getattr(rules, part.name)
+        if not isinstance(value, tuple):
+            continue
+        for rule in value:
+            if dataclasses.is_dataclass(rule) and hasattr(rule, "lineage"):
+                name: Any = rule.name  # type: ignore[union-attr]
+                found[name] = frozenset(it for it in _signals(rule) if it in rules.signals)
+    return found
+
+
+def _signals(value: Any) -> Iterator[str]:
+    reads = getattr(value, "reads", None)
+    if reads is not None:
+        for read in reads:
+            if read.kind != "local":
+                yield read.signal
+    elif isinstance(value, Mapping):
+        for below in value.values():
+            yield from _signals(below)
+    elif isinstance(value, tuple | list):
+        for below in value:
+            yield from _signals(below)
+    elif dataclasses.is_dataclass(value):
+        for part in dataclasses.fields(value):
+            yield from _signals(getattr(value, part.name))

@@ -1,0 +1,62 @@
+"""The rules of a backtest, as each worker reads them for itself: compiled code does not travel."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.backtest.asked import Asked
+from pipeline.backtest.reads import reads_by_rule
+from pipeline.process.failures import ConfigurationError
+from pipeline.stages.documents import refuse
+from rules import Loaded, RuleSet, compile_rules, load
+
+
+def read_rules(paths: Sequence[Path], run: str | None) -> RuleSet:
+    """The rules whose names match. Raises ConfigurationError with every finding."""
+    loaded = load(paths)
+    if run is not None:
+        kept = tuple(
+            placed
+            for placed in loaded.documents
+            if not _is_rule(placed.document) or fnmatch.fnmatchcase(placed.document.metadata.name, run)
+        )
+        if not any(_is_rule(placed.document) for placed in kept):
+            raise ConfigurationError(f"--run {run}: no rule is called so")
+        loaded = Loaded(kept, loaded.diagnostics, loaded.left_out)
+    compiled = compile_rules(loaded)
+    if isinstance(compiled, RuleSet):
+        if compiled.catalog is None:
+            raise ConfigurationError("the rules need a SignalCatalog, and there is none: --catalog FILE")
+        return compiled
+    refuse(compiled)
+    raise AssertionError("compile_rules gave neither a rule set nor an error")
+
+
+def rule_sets(asked: Asked) -> list[RuleSet]:
+    """The rules that were asked for, and those that they are compared with."""
+    sets = [read_rules(asked.rules, asked.run)]
+    if asked.against:
+        sets.append(read_rules(asked.against, asked.run))
+    return sets
+
+
+def wanted_signals(sets: Sequence[RuleSet]) -> frozenset[str]:
+    """The signals that some rule of some set reads."""
+    return frozenset[str]().union(*(names for it in sets for names in reads_by_rule(it).values()))
+
+
+def missing_signals(rules: RuleSet, seen: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """By rule, the signals that it reads and that the trace lacks."""
+    reads: Mapping[str, frozenset[str]] = reads_by_rule(rules)
+    return {
+        rule: tuple(sorted(names.difference(seen)))
+        for rule, names in sorted(reads.items())
+        if names.difference(seen)
+    }
+
+
+def _is_rule(document: Any) -> bool:
+    return str(document.kind).endswith("Rule")

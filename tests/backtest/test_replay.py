@@ -1,0 +1,121 @@
+"""What a backtest says is what the stage says that hears the same messages, and a tick every second."""
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.backtest.messages import Message
+from pipeline.backtest.replay import Replay, Told, folds_of
+from pipeline.stages.folding import VehicleLogic
+from pipeline.stages.payloads import Reading
+from pipeline.stages.telemetry import encode_telemetry
+from rules import Event, RuleSet, Source, compile_rules, parse
+from tests.backtest.rulebook import RULES, START
+
+QUIET_MS = 2_000
+
+
+class _NoCounts:
+    def heard(self, events: int, newest: int, received: int) -> None: ...
+    def happened(self, outcome: Any) -> None: ...
+    def flush(self) -> None: ...
+
+
+def rule_set() -> RuleSet:
+    found = compile_rules(parse([Source("rules.yaml", RULES)]))
+    assert isinstance(found, RuleSet), found
+    return found
+
+
+RULE_SET = rule_set()
+
+
+def messages_of(seed: int) -> list[Message]:
+    """In order of arrival; some late, some after a long silence, some received at once."""
+    dice = random.Random(seed)
+    found: list[Message] = []
+    received, event_time = START, START
+    for number in range(dice.randint(1, 60)):
+        received += dice.choice([0, 1, 400, 999, 1000, 1001, 5000, 16_000, 60_000, 700_000])
+        ts = min(received, max(event_time - 3000, received - dice.choice([0, 0, 0, 10, 2500, 30_000])))
+        event_time = max(event_time, ts)
+        signals: dict[str, object] = {"Vehicle.Speed": float(dice.choice([0, 50, 121, 130, 130, 140]))}
+        if dice.random() < 0.4:
+            signals["Vehicle.Belt"] = dice.random() < 0.5
+        found.append(Message("v1", Event(ts, received, signals), number, b""))
+    return found
+
+
+def by_stage(messages: list[Message]) -> list[Told]:
+    """The stage itself: a record for each message, a tick for each second, nothing left out."""
+    logic = VehicleLogic("alerts", folds_of(RULE_SET, QUIET_MS)["alerts"], _NoCounts())
+    logic.restored(None)
+    told: list[Told] = []
+    second = messages[0].event.received_at // 1000 * 1000
+
+    def hear(record: Any) -> None:
+        out: list[Any] = []
+        logic.process("vehicle.telemetry", [record], out)
+        for it in out:
+            told.append(Told(it.timestamp, "v1", len(told), it.topic, it.value))
+
+    def tick_until(instant: int) -> None:
+        nonlocal second
+        while second <= instant:
+            hear(SimpleNamespace(key=None, value=b"", timestamp=second))
+            second += 1000
+
+    for _, event, sequence, _ in messages:
+        tick_until(event.received_at)
+        reading = Reading(event.ts, sequence, dict(event.signals), None, event.ts)
+        value = encode_telemetry("v1", reading, event.received_at)
+        hear(SimpleNamespace(key=b"v1", value=value, timestamp=event.received_at))
+    tick_until(messages[-1].event.received_at)
+    return told
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_backtest_says_what_the_stage_says(seed: int) -> None:
+    messages = messages_of(seed)
+    replay = Replay(folds_of(RULE_SET, QUIET_MS))
+    for message in messages:
+        replay.hear(message)
+    replay.finish(messages[-1].event.received_at)
+    assert replay.result().told == by_stage(messages)
+
+
+def test_the_law_has_something_to_say() -> None:
+    told = [it for seed in range(20) for it in by_stage(messages_of(seed))]
+    assert {it.topic for it in told} == {"vehicle.alerts", "vehicle.commands"}
+    assert any(b'"by":"silence"' in it.value for it in told)
+
+
+def test_a_repeated_message_is_passed_over() -> None:
+    replay = Replay(folds_of(RULE_SET, QUIET_MS))
+    for message in messages_of(3):
+        replay.hear(message)
+        replay.hear(message)
+    once = Replay(folds_of(RULE_SET, QUIET_MS))
+    for message in messages_of(3):
+        once.hear(message)
+    assert replay.result().told == once.result().told
+    assert replay.result().duplicates == once.result().messages
+
+
+def test_a_backtest_ends_at_its_last_event() -> None:
+    """A hold that would be over a second later does not fire, and what fires has no end."""
+    fast = [
+        Message("v1", Event(START + at, START + at, {"Vehicle.Speed": 130.0}), at, b"") for at in (0, 9000)
+    ]
+    replay = Replay(folds_of(RULE_SET, QUIET_MS))
+    for message in fast:
+        replay.hear(message)
+    replay.finish(START + 9000)
+    assert replay.result().told == []
+    replay.hear(Message("v1", Event(START + 10_000, START + 10_000, {"Vehicle.Speed": 130.0}), 2, b""))
+    replay.finish(START + 10_000)
+    assert [it.topic for it in replay.result().told] == ["vehicle.alerts", "vehicle.commands"]
