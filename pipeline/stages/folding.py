@@ -131,7 +131,7 @@ class VehicleLogic(Generic[S]):
         clocks.hear(received_at)
         vehicle = self._vehicles.get(vehicle_id) or self._vehicle(vehicle_id)
         fix = telemetry.position
-        position = None if fix is None else (fix.latitude, fix.longitude)
+        position = None if fix is None else fix.place
         self._fold.process(
             vehicle, Event(instant, received_at, telemetry.signals, position), clocks.live, self._outcomes
         )

@@ -19,6 +19,13 @@ class Fix(msgspec.Struct, gc=False):
     longitude: float
     accuracy: float | None = None
 
+    @property
+    def place(self) -> tuple[float, ...]:
+        """As the engine takes it."""
+        if self.accuracy is None:
+            return self.latitude, self.longitude
+        return self.latitude, self.longitude, self.accuracy
+
 
 class Telemetry(msgspec.Struct, rename="camel"):
     """One message of one vehicle, all values checked. Keys that are not named here are let pass."""

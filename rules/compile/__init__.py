@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from rules.compile.absence_rules import absence_rule
 from rules.compile.alert_rules import alert_rule
 from rules.compile.definitions import named
+from rules.compile.fences import far_fences, fences_of, positionless
 from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
 from rules.documents import Diagnostic, Loaded
 from rules.engine import Rule, RuleSet, Signal
 from rules.engine.ruleset import Absence, Pattern
+from rules.geometry import Shape
 
 __all__ = ["compile_rules", "fingerprint"]
 
@@ -33,8 +35,10 @@ def compile_rules(
     rules: list[Rule] = []
     sequences: list[Pattern] = []
     absences: list[Absence] = []
+    fences: Mapping[str, Shape] = {}
     if catalog is not None:
-        vocabulary = Vocabulary(catalog.document, lineages or {})
+        fences = fences_of(loaded)
+        vocabulary = Vocabulary(catalog.document, lineages or {}, fences)
         vocabulary.define(named(vocabulary, loaded.definitions))
         for placed in loaded.alert_rules:
             if placed.document.spec.absent_for is not None:
@@ -45,7 +49,8 @@ def compile_rules(
                 rules += [] if rule is None else [rule]
         patterns = [sequence_rule(vocabulary, placed) for placed in loaded.sequence_rules]
         sequences = [pattern for pattern in patterns if pattern is not None]
-        findings += vocabulary.findings
+        findings += [*vocabulary.findings, *far_fences(loaded)]
+        findings += positionless(catalog, fences)
     if any(finding.severity == "error" for finding in findings):
         return findings
     signals = {} if catalog is None else catalog.document.spec.signals
@@ -58,6 +63,7 @@ def compile_rules(
         warnings=tuple(findings),
         sequences=tuple(sequences),
         absences=tuple(absences),
+        fences=fences,
     )
 
 

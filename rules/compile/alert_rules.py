@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import AlertRule, Placed, format_duration, quote
 from rules.engine import Rule, Rung
+from rules.engine.places import is_inside
 from rules.language import BOOL, DOUBLE, INT, STRING, Compiled
 
 _VALUE_TYPES = (DOUBLE, INT, BOOL, STRING)
@@ -70,7 +71,7 @@ def value_of(part: Part, when: Compiled | None) -> Compiled | None:
     environment = part.vocabulary.environment()
     if text is None:
         reads = () if when is None else when.reads
-        signals = list({read.signal for read in reads if read.kind != "local"})
+        signals = list({read.signal for read in reads if read.kind != "local" and not is_inside(read.signal)})
         if len(signals) != 1:
             return None
         compiled = environment.compile(signals[0])
@@ -98,7 +99,8 @@ def _judge(part: Part, when: Compiled, clear: Compiled | None) -> None:
                 message = f"changed({read.signal}) holds for a message only, never {key} a time"
                 part.find("TT204", path, message, hint=f"take {key} away, or compare with prev(...)")
     signals = part.vocabulary.catalog.spec.signals
-    for name in sorted({read.signal for read in when.reads if read.kind not in ("local", "age")}):
+    read_ones = {read.signal for read in when.reads if read.kind not in ("local", "age")}
+    for name in sorted(read_ones & signals.keys()):
         stale_after = signals[name].stale_after_ms
         if stale_after is not None and stale_after < spec.for_ms:
             message = (

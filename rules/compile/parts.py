@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from rules.documents import NUMERIC, RESERVED_WORDS, Action, Diagnostic, Placed, SignalCatalog, quote
 from rules.engine import CommandAction, PublishAction
 from rules.engine.ruleset import Template
+from rules.geometry import Shape
 from rules.language import (
     BOOL,
     DOUBLE,
@@ -35,6 +36,8 @@ class Vocabulary:
     catalog: SignalCatalog
     lineages: Mapping[str, int] = field(default_factory=dict)
     """For each rule whose state did not begin at revision 1, the revision at which it did."""
+    fences: Mapping[str, Shape] = field(default_factory=dict)
+    """What `inside` and `distance` may name."""
     findings: list[Diagnostic] = field(default_factory=list)
     named: Mapping[str, Named] = field(default_factory=dict)
     """What authors have defined."""
@@ -45,7 +48,7 @@ class Vocabulary:
         key = tuple(sorted(names.items(), key=lambda item: item[0]))
         if key not in self._environments:
             self._environments[key] = Environment(
-                _types(self.catalog), self.catalog.aliases, names, self.named.values()
+                _types(self.catalog), self.catalog.aliases, names, self.named.values(), self.fences
             )
         return self._environments[key]
 

@@ -21,6 +21,7 @@ from rules.documents.codes import CODES, Code
 from rules.documents.definitions import Definitions, DefinitionsSpec, NamedExpression, NamedParameter
 from rules.documents.diagnostics import Diagnostic, did_you_mean, quote, write_path
 from rules.documents.durations import Duration, format_duration, parse_duration
+from rules.documents.geofence import Geofence, GeofenceSpec
 from rules.documents.load import load
 from rules.documents.parse import KINDS, LATER_KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
@@ -64,6 +65,8 @@ __all__ = [
     "Duration",
     "Finding",
     "ForEvents",
+    "Geofence",
+    "GeofenceSpec",
     "Loaded",
     "Metadata",
     "NamedExpression",

@@ -38,7 +38,9 @@ CODES: dict[str, Code] = {
     ),
     "TT010": Code("Not a document", "A document is a mapping with apiVersion, kind, metadata and spec."),
     "TT011": Code("Unknown apiVersion", "This version of Telltale reads telltale.dev/v1alpha1."),
-    "TT012": Code("Unknown kind", "Kinds are AlertRule, SequenceRule, Definitions and SignalCatalog."),
+    "TT012": Code(
+        "Unknown kind", "Kinds are AlertRule, SequenceRule, Definitions, Geofence and SignalCatalog."
+    ),
     "TT013": Code(
         "A kind that this version does not run", "Move the document to an installation that runs it."
     ),
@@ -77,6 +79,22 @@ CODES: dict[str, Code] = {
     "TT052": Code(
         "A silence of no signals", "Name the signals, or leave signals out for any message of the vehicle."
     ),
+    "TT060": Code("A fence that is not one shape", "One of geometry, circle and corridor."),
+    "TT061": Code(
+        "A geometry of another kind", "A fence is a Polygon, a MultiPolygon, a circle or a corridor."
+    ),
+    "TT062": Code("Not a position", "Longitude first, then latitude, in degrees (WGS 84)."),
+    "TT063": Code("A shape without enough positions", "Three corners make a ring, two positions a line."),
+    "TT064": Code(
+        "A polygon that crosses itself", "Sides do not cross, rings enclose something, holes lie inside."
+    ),
+    "TT065": Code(
+        "A fence beyond what is computed", "docs/geofences.md has the limits of size, place and detail."
+    ),
+    "TT066": Code("A ring that is not closed", "It is closed for you; end it with its first position."),
+    "TT067": Code(
+        "Not a collection of fences", "A .geojson file holds one FeatureCollection, each feature with a name."
+    ),
     "TT080": Code("Not a sequence", "Give it 1 to 32 steps."),
     "TT081": Code("Two steps with one name", "A step's name belongs to one step of its rule."),
     "TT082": Code("A step that is not one thing", "A step has a when, or a not."),
@@ -109,6 +127,11 @@ CODES: dict[str, Code] = {
     ),
     "TT207": Code(
         "A silence of a signal that the catalog does not have", "Use a name or alias of the catalog."
+    ),
+    "TT210": Code("A fence that nobody declared", "Load the Geofence with the rules, or correct the name."),
+    "TT211": Code("A catalog that says no position", "Add spec.position: without it no vehicle is anywhere."),
+    "TT212": Code(
+        "A fence far from all others", "Longitude comes first: check whether the two numbers are swapped."
     ),
     "TT245": Code("A definition that uses itself", "Write out one of the definitions of the circle."),
     "TT246": Code("A name is defined twice", "A name belongs to one definition of the rule set."),

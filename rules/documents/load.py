@@ -1,9 +1,9 @@
 """Files become documents: the one module of the package that opens any.
 
-A directory is a rule set: its `*.yaml` and `*.yml`, recursively, in the order of their names. A subdirectory
-with a `catalog.yaml` of its own is another set, with another vocabulary, and is left out (`Loaded.left_out`
-names it). A file that is named itself is read whatever its suffix, a VSS export (`.json`) too. Hidden entries
-are passed over: a mounted ConfigMap keeps a second copy of its files in one.
+A directory is a rule set: its `*.yaml`, `*.yml` and `*.geojson`, recursively, in the order of their names. A
+subdirectory with a `catalog.yaml` of its own is another set, with another vocabulary, and is left out
+(`Loaded.left_out` names it). A file that is named itself is read whatever its suffix, a VSS export (`.json`)
+too. Hidden entries are passed over: a mounted ConfigMap keeps a second copy of its files in one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from rules.documents.diagnostics import Diagnostic
 from rules.documents.parse import Loaded, Source, parse
 from rules.documents.yaml_reader import LONGEST_BYTES
 
-SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml", ".geojson")
 _CATALOG_FILES = ("catalog.yaml", "catalog.yml")
 
 
@@ -43,7 +43,9 @@ def _files(path: Path, diagnostics: list[Diagnostic], left_out: list[str]) -> It
         found = True
         yield file
     if not found and len(diagnostics) == before:
-        diagnostics.append(_unreadable("TT009", path, "no *.yaml and no *.yml in this directory"))
+        diagnostics.append(
+            _unreadable("TT009", path, "no *.yaml, no *.yml and no *.geojson in this directory")
+        )
 
 
 def _walk(directory: Path, diagnostics: list[Diagnostic], left_out: list[str]) -> Iterator[Path]:

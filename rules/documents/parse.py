@@ -5,7 +5,7 @@ same, so that one run also finds what is wrong in them.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -14,6 +14,8 @@ from rules.documents.alert_rule import AlertRule
 from rules.documents.closed import API_VERSION, Document, Finding
 from rules.documents.definitions import Definitions
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
+from rules.documents.geofence import Geofence
+from rules.documents.geojson import Complaint, Feature, features
 from rules.documents.placed import Placed
 from rules.documents.sequence_rule import SequenceRule
 from rules.documents.set_checks import Header, set_findings
@@ -26,15 +28,19 @@ KINDS: dict[str, type[Document]] = {
     "AlertRule": AlertRule,
     "SequenceRule": SequenceRule,
     "Definitions": Definitions,
+    "Geofence": Geofence,
     "SignalCatalog": SignalCatalog,
 }
-LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule", "Geofence", "RuleTest"})
+LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule", "RuleTest"})
 
 D = TypeVar("D", bound=Document)
 
 
 class Source(NamedTuple):
-    """A text and the name that findings about it carry; a name in `.json` may hold a VSS export."""
+    """A text and the name that findings about it carry.
+
+    One with a name in `.json` may be a VSS export, one in `.geojson` is a collection of fences.
+    """
 
     name: str
     text: str
@@ -72,6 +78,11 @@ class Loaded:
     def definitions(self) -> tuple[Placed[Definitions], ...]:
         """What gives names to expressions and lists, in the order in which it was read."""
         return self._of(Definitions)
+
+    @property
+    def geofences(self) -> tuple[Placed[Geofence], ...]:
+        """The fences in the order in which they were read."""
+        return self._of(Geofence)
 
     @property
     def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:
@@ -113,7 +124,9 @@ def _read_source(reading: _Reading, source: Source) -> None:
     if source.name.endswith(".json") and '"apiVersion"' not in source.text:
         _read_vss(reading, source)
         return
-    roots, findings = read_yaml(source.text)
+    is_geojson = source.name.endswith(".geojson")
+    # JSON may be indented with tabs, and has none inside its texts.
+    roots, findings = read_yaml(source.text.replace("\t", " ") if is_geojson else source.text)
     for finding in findings:
         severity = "error" if finding.is_error else "warning"
         place = (finding.line, finding.column)
@@ -124,7 +137,10 @@ def _read_source(reading: _Reading, source: Source) -> None:
         message = "this file holds no document"
         reading.diagnostics.append(Diagnostic("TT009", "warning", source.name, 1, 1, "", message))
     for root in roots:
-        _read_document(reading, source, root)
+        if is_geojson:
+            _read_features(reading, source, root)
+        else:
+            _read_document(reading, source, root)
 
 
 def _read_vss(reading: _Reading, source: Source) -> None:
@@ -140,24 +156,36 @@ def _read_vss(reading: _Reading, source: Source) -> None:
 def _read_document(reading: _Reading, source: Source, root: Node) -> None:
     raw: Placed[Any] = Placed(root.plain(), source.name, root, source.text)
     model = _model_of(reading, raw)
-    if model is None:
-        return
+    if model is not None:
+        _place(reading, raw, _validate(reading, raw, model))
+
+
+def _read_features(reading: _Reading, source: Source, root: Node) -> None:
+    whole: Placed[Any] = Placed({}, source.name, root, source.text)
+    for each in features(root):
+        match each:
+            case Complaint(path, message, hint):
+                reading.diagnostics.append(whole.diagnostic("TT067", path, message, hint=hint))
+            case Feature():
+                raw: Placed[Any] = Placed(each.document, source.name, each.root, source.text)
+                findings = _validate(reading, raw, Geofence)
+                _place(reading, whole, [replace(it, path=each.origin(it.path)) for it in findings])
+
+
+def _validate(reading: _Reading, raw: Placed[Any], model: type[Document]) -> list[Finding]:
+    """Take the document in if its shape is right; what is wrong with it."""
     metadata = raw.document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     place = raw.position(("metadata", "name"))
     kind = raw.document["kind"]
-    reading.headers.append(Header(kind, name if isinstance(name, str) else None, source.name, *place))
+    reading.headers.append(Header(kind, name if isinstance(name, str) else None, raw.file, *place))
     try:
         document = model.model_validate(raw.document, by_alias=True, by_name=False)
     except ValidationError as error:
-        findings = shape_findings(model, raw.document, error)
-    else:
-        reading.documents.append(Placed(document, source.name, root, source.text))
-        meant = document.metadata.meant
-        findings = [
-            each for each in document.findings() if each.severity == "error" or each.code not in meant
-        ]
-    _place(reading, raw, findings)
+        return shape_findings(model, raw.document, error)
+    reading.documents.append(Placed(document, raw.file, raw.root, raw.text))
+    meant = document.metadata.meant
+    return [each for each in document.findings() if each.severity == "error" or each.code not in meant]
 
 
 def _place(reading: _Reading, raw: Placed[Any], findings: Iterable[Finding]) -> None:

@@ -35,9 +35,9 @@ def set_findings(headers: Sequence[Header]) -> Iterator[Diagnostic]:
     for header in catalogs[1:]:
         message = f"this rule set has a catalog already, at {_place(catalogs[0])}"
         yield _finding("TT202", header, message, "a set has one; load the other set on its own")
-    if headers and not catalogs:
+    first_header = next((header for header in headers if header.kind != "Geofence"), None)
+    if first_header is not None and not catalogs:
         message = "these rules have no signals: no SignalCatalog is among the documents"
-        first_header = headers[0]
         hint = "add the catalog's file to the paths"
         yield Diagnostic("TT203", "error", first_header.file, 1, 1, "", message, hint)
 

@@ -12,6 +12,7 @@ from rules.engine.events import Event
 from rules.engine.memory import FOREVER, NEVER, Memory
 from rules.engine.observers import Observer
 from rules.engine.outcomes import Outcome
+from rules.engine.places import Places, position_of
 from rules.engine.programs import Programs
 from rules.engine.reports import Cause
 from rules.engine.ruleset import RuleSet
@@ -30,6 +31,8 @@ class Engine:
         self._observer = Observer(rules.revision, self._programs)
         self._watcher = Watcher(self._programs.absences, self._observer.reporter)
         self._quiet_after = quiet_after_ms
+        places = Places(rules.fences, self._programs.layout.names)
+        self._places = None if places.is_empty else places
 
     def new_vehicle(self, vehicle_id: str) -> VehicleState:
         """The state of a vehicle that has said nothing yet."""
@@ -46,6 +49,8 @@ class Engine:
                 self._watcher.advance(vehicle, now, self._clock(vehicle, live_clock), out)
             else:
                 self._watcher.begin(vehicle, now)
+        if self._places is not None and event.position is not None:
+            event = self._places.told_by(event)
         if ts < vehicle.time:
             self._late(vehicle, event, live_clock, out)
             return
@@ -60,8 +65,8 @@ class Engine:
         vehicle.values_changed = True
         if ts > vehicle.rests_until:
             vehicle.forget_rests()
-        if event.position is not None:
-            vehicle.position = event.position
+        if event.position is not None and (position := position_of(event)) is not None:
+            vehicle.position = position
             vehicle.positioned_at = ts
 
         signals = event.signals
@@ -208,8 +213,9 @@ class Engine:
             for due in (wilts, *(ts + age for age in layout.ages[slot])):
                 if frontier <= due < vehicle.due:
                     vehicle.due = due
-        if event.position is not None and ts > vehicle.positioned_at:
-            vehicle.position = event.position
+        position = position_of(event)
+        if position is not None and ts > vehicle.positioned_at:
+            vehicle.position = position
             vehicle.positioned_at = ts
             vehicle.values_changed = True
         if vehicle.program.ears:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rules.engine.sequences import Plan
+from rules.geometry import Shape
 
 
 class Read(Protocol):
@@ -166,3 +167,5 @@ class RuleSet:
     """The findings (Diagnostic) that are no errors."""
     sequences: tuple[Pattern, ...] = ()
     absences: tuple[Absence, ...] = ()
+    fences: Mapping[str, Shape] = field(default_factory=dict)
+    """All fences by their names."""

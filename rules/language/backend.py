@@ -9,6 +9,7 @@ A signal that is not known is the poison UNKNOWN, which raises on every use. Whe
 being looked at (in a list, as an argument of `dyn`) the code asks `f_known` for it.
 """
 
+import difflib
 import math
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -24,6 +25,7 @@ from rules.language.declarations import (
     Type,
 )
 from rules.language.functions import FUNCTIONS, OPERATORS, SUPPORT
+from rules.language.history import FENCE_OVERLOADS
 from rules.language.history import OVERLOADS as HISTORY
 from rules.language.macros import Macro, recognise
 from rules.language.reads import Reads
@@ -164,6 +166,8 @@ class Emitter:
             return self._comparison(node)
         if name in HISTORY:
             return self._history(node)
+        if name in FENCE_OVERLOADS:
+            return self._fence(node)
         if name in _ARITHMETIC or name in ("_/_", "_%_", "-_"):
             return self._arithmetic(node)
         match name, args:
@@ -330,6 +334,20 @@ class Emitter:
                 node,
             )
         return self._reading(name)
+
+    # Places.
+
+    def _fence(self, node: Call) -> Code:
+        match node.args:
+            case (Literal(value=str(fence)),) if fence in self._reads.fences:
+                return self._reading(self._reads.fence(node.function, fence))
+            case (Literal(value=str(fence)) as argument,):
+                near = difflib.get_close_matches(fence, self._reads.fences, n=1, cutoff=0.6)
+                hint = f"did you mean '{near[0]}'?" if near else "load its Geofence with the rules"
+                raise Refused("TT210", f"undeclared fence '{fence}'", hint, argument)
+        hint = f'write {node.function}("depot-1")'
+        message = f"{node.function}() takes the name of a fence, as a text"
+        raise Refused("TT108", message, hint, node.args[0])
 
     def _age(self, node: Call) -> Code | None:
         """`age(s) > duration("5m")`: the local holds milliseconds, so the constant is milliseconds too."""

@@ -8,7 +8,7 @@ from typing import Final
 from rules.language.declarations import Type
 from rules.language.frontend import Complaint, Signature
 from rules.language.functions import FUNCTIONS
-from rules.language.history import OVERLOADS
+from rules.language.history import FENCE_OVERLOADS, OVERLOADS
 from rules.language.names import nearest
 from rules.language.problems import Problem
 
@@ -17,9 +17,7 @@ _OVERLOAD: Final = re.compile(r"found no matching overload for '(.+)' applied to
 _UNDECLARED: Final = re.compile(r"undeclared reference to '(.*)' \(in container '.*'\)")
 _DURATION: Final = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:ms|us|ns|h|m|s)(?:\d+(?:ms|us|ns|h|m|s))*)(?!\w)")
 _WORDS: Final = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
-_WINDOWED: Final = frozenset(
-    {"avg", "min", "max", "sum", "count", "stddev", "percentile", "increase", "inside", "distance"}
-)
+_WINDOWED: Final = frozenset({"avg", "min", "max", "sum", "count", "stddev", "percentile", "increase"})
 _NAMESPACES: Final = frozenset({"math", "cel", "strings", "optional", "base64", "lists", "sets", "proto"})
 _MACROS: Final = ("has", "all", "exists", "exists_one", "map", "filter")
 
@@ -110,6 +108,8 @@ def mismatch(
 def _mismatch_hint(function: str, arguments: str) -> str | None:
     if function in OVERLOADS:
         return f"{function}() takes the name of a signal of a fitting type"
+    if function in FENCE_OVERLOADS:
+        return f'{function}() takes the name of a fence: {function}("depot-1")'
     if "int" in arguments and "double" in arguments:
         return "convert the int with double(...)"
     if "timestamp" in arguments or "duration" in arguments:
@@ -148,7 +148,7 @@ def _undeclared_function(
         message = f"{name}() takes {len(types)} argument{'' if len(types) == 1 else 's'}"
         hint: str | None = f"it is defined as {name}({', '.join(map(str, types))})"
         return Problem("TT103", message, hint, line, column)
-    names = [*FUNCTIONS, *OVERLOADS, *_MACROS, *functions]
+    names = [*FUNCTIONS, *OVERLOADS, *FENCE_OVERLOADS, *_MACROS, *functions]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     hint = "the language reference lists the functions"
     if name in _WINDOWED:

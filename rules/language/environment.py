@@ -5,7 +5,7 @@ checker judge; write out the names that authors have defined; bound the steps; w
 problems are always those of the author's text.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -71,9 +71,10 @@ class Environment:
     """The names that expressions may use.
 
     `variables` are signals by their canonical names, `aliases` other names of them, `locals` values that are
-    not signals, such as `value` in a template, `named` what authors have defined. `vehicle.id` is always
-    there. Locals in `source` are named once for an environment, constants too: sources of one environment,
-    and of those that `naming` makes of it, can stand in one function.
+    not signals, such as `value` in a template, `named` what authors have defined, `fences` the names that
+    `inside` and `distance` take. `vehicle.id` is always there. Locals in `source` are named once for an
+    environment, constants too: sources of one environment, and of those that `naming` makes of it, can stand
+    in one function.
     Names that CEL cannot have are left out: `name_problem` says which and why.
     """
 
@@ -83,13 +84,14 @@ class Environment:
         aliases: Mapping[str, str] | None = None,
         locals: Mapping[str, Type] | None = None,
         named: Iterable[Named] = (),
+        fences: Collection[str] = (),
     ) -> None:
         aliases = aliases or {}
         inner = {VEHICLE_ID: STRING, **(locals or {})}
         signals = {name: name for name in variables} | dict(aliases)
         signals = {name: signal for name, signal in signals.items() if name_problem(name) is None}
         self._own = {name: variables[signal] for name, signal in signals.items()} | inner
-        self._symbols = Symbols(signals, {name: name for name in inner})
+        self._symbols = Symbols(signals, {name: name for name in inner}, fences)
         self._name({each.name: each for each in named})
 
     def _name(self, named: Mapping[str, Named]) -> None:

@@ -26,7 +26,7 @@ from rules.language.declarations import (
     UINT,
     Type,
 )
-from rules.language.history import OVERLOADS
+from rules.language.history import FENCE_OVERLOADS, OVERLOADS
 
 _TYPES: Final = {
     BOOL: cel.Type.BOOL,
@@ -106,6 +106,12 @@ def _environment(
             ],
         )
         for name, (types, result) in defined
+    ]
+    functions += [
+        cel.FunctionDecl(
+            name, [cel.Overload(f"{name}_fence", foreign(result), [foreign(STRING)], False, None)]
+        )
+        for name, result in FENCE_OVERLOADS.items()
     ]
     return cel.NewEnv(
         variables={name: foreign(type_) for name, type_ in variables},

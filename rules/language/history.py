@@ -1,4 +1,4 @@
-"""Functions that look at one signal's past: prev, changed, delta, rate, age.
+"""Functions that look at one signal's past: prev, changed, delta, rate, age; and where the vehicle is.
 
 They take the name of a signal, not an expression: each is a value that the engine keeps per vehicle and
 hands in beside the signals. The functions over windows (avg, min, max, sum, count, stddev, percentile,
@@ -27,5 +27,14 @@ PREFIXES: Final[Mapping[str, str]] = {
     "rate": "r",
     "age": "a",
     "local": "l",
+    "fence": "g",
 }
 """Kind of a read -> first letter of the Python local that holds it."""
+
+FENCE_OVERLOADS: Final[Mapping[str, Type]] = {"inside": BOOL, "distance": DOUBLE}
+"""Functions of a fence's name -> type of the result: `inside("depot-1")`, `distance("depot-1")` in metres."""
+
+
+def fence_read(function: str, fence: str) -> str:
+    """The name under which the engine keeps what a function says of a fence, as it keeps a signal's value."""
+    return f'{function}("{fence}")'

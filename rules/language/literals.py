@@ -52,13 +52,14 @@ _RESULTS: Final[Mapping[str, Type]] = {
         ("getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds"), INT
     ),
     **dict.fromkeys(
-        ("_&&_", "_||_", "!_", "contains", "startsWith", "endsWith", "matches", "bool", "changed"), BOOL
+        ("_&&_", "_||_", "!_", "contains", "startsWith", "endsWith", "matches", "bool", "changed", "inside"),
+        BOOL,
     ),
     **dict.fromkeys(
         ("string", "charAt", "lowerAscii", "upperAscii", "trim", "replace", "substring", "join"), STRING
     ),
     **dict.fromkeys(("format", "reverse"), STRING),
-    **dict.fromkeys(("double", "delta", "rate"), DOUBLE),
+    **dict.fromkeys(("double", "delta", "rate", "distance"), DOUBLE),
     **dict.fromkeys(("duration", "age"), DURATION),
     "timestamp": TIMESTAMP,
     "uint": UINT,

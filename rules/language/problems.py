@@ -36,9 +36,9 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "steps that they may take.",
     ),
     "TT108": (
-        "a signal's name is needed",
+        "a name is needed",
         "prev, changed, delta, rate and age look at a signal's history: give them the signal itself, not an "
-        "expression.",
+        'expression. inside and distance take the name of a fence: inside("depot-1").',
     ),
     "TT109": (
         "age is compared with a constant",

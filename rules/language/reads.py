@@ -4,10 +4,10 @@ All expressions of one environment share the names, so that their sources can st
 generated function: the same signal is the same local in each, and no two constants meet under one name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from rules.language.history import PREFIXES
+from rules.language.history import PREFIXES, fence_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Read:
 
     Kinds: value (the last known value), prev, changed (bool: this message carries the signal, with another
     value than before), delta, rate (per second), age (whole milliseconds since the signal's last sample), and
-    local (no signal: `vehicle.id`, `value`). What is not known is UNKNOWN.
+    local (no signal: `vehicle.id`, `value`). What a function says of a fence is the value of a signal that is
+    named like `inside("depot-1")`; each position is a sample of it. What is not known is UNKNOWN.
     """
 
     kind: str
@@ -27,8 +28,12 @@ class Read:
 class Symbols:
     """The names of one environment."""
 
-    def __init__(self, signals: Mapping[str, str], local_names: Mapping[str, str]) -> None:
-        """Take (name as written -> canonical name) of the signals, and the locals likewise."""
+    def __init__(
+        self, signals: Mapping[str, str], local_names: Mapping[str, str], fences: Collection[str] = ()
+    ) -> None:
+        """Take (name as written -> canonical name) of the signals, the locals likewise, and fences."""
+        self.fences = fences
+        self._fence_slots: dict[str, int] = {}
         self._signals = signals
         self._locals = local_names
         self._slots = {name: slot for slot, name in enumerate(dict.fromkeys(signals.values()))}
@@ -43,6 +48,12 @@ class Symbols:
         if kind == "value" and written in self._locals:
             return Read("local", written, f"{PREFIXES['local']}_{self._local_slots[written]}")
         return None
+
+    def fence(self, function: str, fence: str) -> Read:
+        """Return the read of what a function says of a fence."""
+        signal = fence_read(function, fence)
+        slot = self._fence_slots.setdefault(signal, len(self._fence_slots))
+        return Read("value", signal, f"{PREFIXES['fence']}_{slot}")
 
     def constant(self, value: object) -> str:
         """Return the name under which `value` is held, the same for equal values of a type."""
@@ -65,6 +76,17 @@ class Reads:
             return None
         self._reads[read] = None
         return read.name
+
+    def fence(self, function: str, fence: str) -> str:
+        """Note what is read of a fence and return its local."""
+        read = self._symbols.fence(function, fence)
+        self._reads[read] = None
+        return read.name
+
+    @property
+    def fences(self) -> Collection[str]:
+        """The names of all fences."""
+        return self._symbols.fences
 
     def known(self, written: str) -> bool:
         """Say whether the name is a signal or a local, without noting a read."""

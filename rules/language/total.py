@@ -10,7 +10,7 @@ from typing import Final
 
 from rules.language.backend import Emitter
 from rules.language.declarations import BOOL, DOUBLE, SIMPLE, STRING, Type
-from rules.language.history import OVERLOADS
+from rules.language.history import FENCE_OVERLOADS, OVERLOADS
 from rules.language.reads import Reads
 from rules.language.tree import Call, Ident, ListNode, Literal, Node, Tree, walk
 from rules.language.values import UNKNOWN
@@ -74,6 +74,10 @@ class _Writer:
             match part:
                 case Call(function=function, args=(Ident(name=signal),)) if function in OVERLOADS:
                     found[self._reads.read(function, signal) or ""] = None
+                case Call(function=function, args=(Literal(value=str(fence)),)) if (
+                    function in FENCE_OVERLOADS
+                ):
+                    found[self._reads.fence(function, fence)] = None
                 case Call(args=args) | ListNode(elements=args):
                     for argument in args:
                         if isinstance(argument, Ident):
@@ -91,6 +95,8 @@ class _Writer:
             case Ident(name=name):
                 return self._reads.known(name)
             case Call(function=function, args=(Ident(),)) if function in OVERLOADS:
+                return True
+            case Call(function=function, args=(Literal(),)) if function in FENCE_OVERLOADS:
                 return True
             case Call(function="duration", args=(Literal(),)):
                 return True

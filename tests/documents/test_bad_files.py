@@ -16,7 +16,12 @@ FILES = Path(__file__).parent / "files"
 BAD = sorted(FILES.glob("*.bad.yaml"))
 GOOD = sorted(FILES.glob("*.good.yaml"))
 CATALOG = Source("catalog.yaml", (FILES / "catalog.yaml").read_text(encoding="utf-8"))
-SHOWN_ELSEWHERE = {"TT008": "test_load.py", "TT040": "test_vss.py", "TT041": "test_vss.py"}
+SHOWN_ELSEWHERE = {
+    "TT008": "test_load.py",
+    "TT040": "test_vss.py",
+    "TT041": "test_vss.py",
+    "TT067": "test_geojson.py",
+}
 
 
 def diagnostics_of(file):

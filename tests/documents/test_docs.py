@@ -12,6 +12,7 @@ from rules.documents import (
     Source,
     alert_rule,
     definitions,
+    geofence,
     parse,
     parse_duration,
     sequence_rule,
@@ -23,7 +24,12 @@ from tests.documents.diagnostics_page import PAGE, page
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = (DOCS / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", RULES, re.DOTALL)
-SECTIONS = {"AlertRule": alert_rule, "SequenceRule": sequence_rule, "SignalCatalog": signal_catalog}
+SECTIONS = {
+    "AlertRule": alert_rule,
+    "SequenceRule": sequence_rule,
+    "Geofence": geofence,
+    "SignalCatalog": signal_catalog,
+}
 REUSE = (DOCS / "reuse.md").read_text(encoding="utf-8")
 REUSE_SECTIONS = {"Definitions": definitions}
 
@@ -85,7 +91,7 @@ def test_kinds_and_fields_of_later_are_named():
 def test_the_examples_have_no_findings():
     loaded = parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES))
     assert [each.format() for each in loaded.diagnostics] == []
-    assert len(loaded.documents) == 4
+    assert len(loaded.documents) == 7
 
 
 def test_the_examples_of_what_rules_share_compile():

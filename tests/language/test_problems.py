@@ -7,6 +7,7 @@ from rules.language import BOOL, CODES, DOUBLE, STRING, Environment
 ENVIRONMENT = Environment(
     {"Vehicle.Speed": DOUBLE, "Vehicle.Belt": BOOL, "Vehicle.Model": STRING},
     {"speed": "Vehicle.Speed", "belt": "Vehicle.Belt", "model": "Vehicle.Model"},
+    fences=["depot-1"],
 )
 
 
@@ -81,6 +82,19 @@ ENVIRONMENT = Environment(
         ),
         pytest.param(
             "age(speed) > duration('5x')", "TT110", (1, 23), "'5x' is not a duration", None, id="bad-duration"
+        ),
+        pytest.param(
+            *("speed > 1 && inside('depo-1')", "TT210", (1, 21)),
+            *("undeclared fence 'depo-1'", "did you mean 'depot-1'?"),
+            id="fence",
+        ),
+        pytest.param(
+            *("distance(model) < 5", "TT108", (1, 10), "the name of a fence", 'distance("depot-1")'),
+            id="no-fence",
+        ),
+        pytest.param(
+            *("inside(speed)", "TT103", (1, 7), "inside() does not take (double)", "the name of a fence"),
+            id="fence-a-signal",
         ),
         pytest.param(
             "model.matches('a(')", "TT110", (1, 15), "not a regular expression", None, id="bad-pattern"
