@@ -19,8 +19,9 @@ from pipeline.backtest.timeline import write_timeline
 from pipeline.backtest.times import instant_of
 from pipeline.process.durations import parse_duration
 from pipeline.process.failures import ConfigurationError
-from pipeline.process.settings import ProcessSettings, load_settings
+from pipeline.process.settings import load_settings
 from pipeline.schemas import find_topic
+from pipeline.stages.settings import RuleStageSettings
 
 # Below so many bytes a second process costs more than it saves.
 _WORTH_A_WORKER = 8 << 20
@@ -89,7 +90,8 @@ def _plot(file: Path, result: Result, errors: Console) -> None:
 def _asked(options: Options) -> Asked:
     catalog = () if options.catalog is None else (options.catalog,)
     gaps = _gaps(options)
-    files, topic = _sources(options)
+    settings = load_settings(RuleStageSettings, options.config)
+    files, topic = _sources(options, settings)
     for file in files:
         if file.is_dir():
             raise ConfigurationError(f"--from {file}: a directory; name its files")
@@ -105,11 +107,12 @@ def _asked(options: Options) -> Asked:
         options.run,
         gaps,
         options.allow_missing,
+        quiet_after_ms=settings.quiet_after_ms,
         workers=workers,
     )
 
 
-def _sources(options: Options) -> tuple[tuple[Path, ...], TopicAsked | None]:
+def _sources(options: Options, settings: RuleStageSettings) -> tuple[tuple[Path, ...], TopicAsked | None]:
     files = [Path(source) for source in options.sources if Path(source).exists()]
     others = [source for source in options.sources if not Path(source).exists()]
     if not others:
@@ -120,7 +123,6 @@ def _sources(options: Options) -> tuple[tuple[Path, ...], TopicAsked | None]:
         raise ConfigurationError(f"--from {others[0]}: no such file (a topic stands alone)")
     if "/" in others[0] or Path(others[0]).suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".parquet"):
         raise ConfigurationError(f"--from {others[0]}: no such file")
-    settings = load_settings(ProcessSettings, options.config)
     return (), TopicAsked(find_topic(others[0], settings.prefix).name, settings, options.since_ms)
 
 

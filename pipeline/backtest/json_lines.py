@@ -21,6 +21,7 @@ from pipeline.backtest.times import instant_of
 from pipeline.stages.payloads import PayloadShape, Reader, Unusable
 from rules import Event
 
+_BESIDE = (*VEHICLE, *RECEIVED)
 _RECORD_KEYS = frozenset({"vehicleId", "ts", "receivedAt", "sequence", "signals", "position"})
 
 
@@ -89,7 +90,9 @@ class JsonLinesTrace:
         if isinstance(tree.get("signals"), dict) and tree.keys() <= _RECORD_KEYS:
             tree, time_format = self._flat(tree), "rfc3339"
         else:
-            tree = {key: value for key, value in tree.items() if key not in (*VEHICLE, *RECEIVED)}
+            for key in _BESIDE:
+                if key in tree:
+                    del tree[key]
             time_format = self._shape.time_format
         return self._read(tree, vehicle, received_at, time_format, line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ class Rows:
         self._gaps = gaps
         self._mine = mine
         self._order = order
+        self._signals = [(place, signal, *_bounds(signal)) for place, _, signal in columns.signals]
+        self._is_millis = columns.time_format == "unixMillis"
         self.dropped: Counter[str] = Counter()
 
     def message(self, cells: Sequence[object], row: int) -> Message | None:
@@ -57,10 +60,18 @@ class Rows:
                 + ("" if columns.received is not None else ", or add a column receivedAt")
             )
         signals: dict[str, object] = {}
-        for place, _, signal in columns.signals:
+        for place, signal, least, most in self._signals:
             cell = cells[place]
             if cell is None or cell == "":
                 continue
+            if least is not None:  # a plain number, in the usual case within its range
+                try:
+                    number = float(cell)  # type: ignore[arg-type]
+                    if least <= number <= most and cell is not True and cell is not False:
+                        signals[signal.name] = number
+                        continue
+                except (TypeError, ValueError, OverflowError):
+                    pass  # told below
             value = self._value(cell, signal, row, place)
             if value is not None:
                 signals[signal.name] = value
@@ -84,6 +95,8 @@ class Rows:
 
     def _time(self, cells: Sequence[object], place: int, row: int) -> int:
         cell = cells[place]
+        if self._is_millis and type(cell) is str and len(cell) == 13 and cell.isdigit() and cell.isascii():
+            return int(cell)
         if cell is None or cell == "":
             raise self._error(row, place, "the time is missing")
         try:
@@ -170,6 +183,14 @@ class Rows:
     def _error(self, row: int, place: int | None, what: str) -> TraceError:
         column = "" if place is None else f"column {self._columns.names[place]!r}: "
         return TraceError(f"{self._file}:{row}: {column}{what}")
+
+
+def _bounds(signal: SignalShape) -> tuple[float | None, float]:
+    """Between which values a number needs no further look; (None, 0) where there is more to look at."""
+    if signal.kind != "number" or signal.allowed is not None:
+        return None, 0.0
+    least = -sys.float_info.max if signal.minimum is None else signal.minimum
+    return least, sys.float_info.max if signal.maximum is None else signal.maximum
 
 
 def _optional(cell: object) -> object:
