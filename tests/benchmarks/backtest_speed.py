@@ -113,9 +113,8 @@ def main() -> None:
     peer = statistics.median(found["plain loop over csv"])
     for name, rates in found.items():
         middle = statistics.median(rates)
-        print(
-            f"{name:<20} {middle:>10,.0f} events/s a core  best {max(rates):>10,.0f}  {middle / peer:5.2f} x peer"
-        )
+        ratio = f"{middle / peer:.2f} x peer"
+        print(f"{name:<20} {middle:>9,.0f} events/s a core  best {max(rates):>9,.0f}  {ratio}")
 
 
 if __name__ == "__main__":
