@@ -127,7 +127,7 @@ _LIST: Final = (
         schema="command-response.json",
         headers="raw.headers.json",
     ),
-    Topic("vehicle.registry", "labels and attributes of each vehicle", VEHICLE),
+    Topic("vehicle.registry", "labels and attributes of each vehicle", VEHICLE, schema="registration.json"),
     Topic("vehicle.late", "messages that came after their time was over", VEHICLE, 7),
     Topic(
         "vehicle.geofence-events",

@@ -15,9 +15,10 @@ from pipeline.runtime.stage import Output, Record
 from pipeline.stages.clocks import Clocks
 from pipeline.stages.deadlines import Deadlines
 from pipeline.stages.outcomes import Outputs
+from pipeline.stages.registry import decode_registration
 from pipeline.stages.telemetry import decode_telemetry
 from rules import Event
-from rules.engine import Fold
+from rules.engine import NOTHING, Fold, Registration, RegistrationError
 
 S = TypeVar("S")
 _SEPARATOR = b"\0"
@@ -51,7 +52,10 @@ class VehicleLogic(Generic[S]):
         self._vehicles: dict[str, S] = {}
         self._packed: dict[str, dict[str, bytes]] = {}
         self._touched: set[str] = set()
-        self._registry: dict[str, bytes | None] = {}
+        self._registered: dict[str, Registration] = {}
+        """Of the vehicles in `_vehicles`, those that the registry has."""
+        self._registrations_changed: set[str] = set()
+        self._forgotten: set[str] = set()
         self._outcomes: list[Any] = []
 
     # -- state ---------------------------------------------------------------------------------------------
@@ -75,9 +79,15 @@ class VehicleLogic(Generic[S]):
             for part, packed in self._fold.changed(self._vehicles[vehicle_id]).items():
                 changed.append((prefix + part.encode(), packed))
         self._touched.clear()
-        for vehicle_id, packed in self._registry.items():
-            changed.append((vehicle_id.encode() + _SEPARATOR + _REGISTRY.encode(), packed))
-        self._registry.clear()
+        for vehicle_id in self._registrations_changed:
+            known = self._registered.get(vehicle_id)
+            key = vehicle_id.encode() + _SEPARATOR + _REGISTRY.encode()
+            changed.append((key, None if known is None else known.pack()))
+        self._registrations_changed.clear()
+        for vehicle_id in self._forgotten:
+            if vehicle_id not in self._registered and not self._fold.snapshot(self._vehicles[vehicle_id]):
+                del self._vehicles[vehicle_id]
+        self._forgotten.clear()
         self._counts.flush()
         return changed
 
@@ -88,7 +98,14 @@ class VehicleLogic(Generic[S]):
         vehicle = self._vehicles.get(vehicle_id)
         if vehicle is None:
             parts = self._packed.pop(vehicle_id, None)
-            vehicle = self._fold.restore(vehicle_id, parts) if parts else self._fold.new_vehicle(vehicle_id)
+            if parts is None:
+                vehicle = self._fold.new_vehicle(vehicle_id)
+            else:
+                packed = parts.pop(_REGISTRY, None)
+                known = NOTHING if packed is None else Registration.unpack(packed)
+                if packed is not None:
+                    self._registered[vehicle_id] = known
+                vehicle = self._fold.restore(vehicle_id, parts, known)
             self._vehicles[vehicle_id] = vehicle
         return vehicle
 
@@ -96,13 +113,17 @@ class VehicleLogic(Generic[S]):
 
     def process(self, topic: str, records: Sequence[Record], out: list[Output]) -> None:
         if topic == "vehicle.registry":
-            self._register(records)
+            for record in records:
+                self._register(record, out)
+                self._write(out)
             return
         events = newest = 0
         for record in records:
             if record.key is None:
                 if self._clocks.tick(record.timestamp):
                     self._advance()
+            elif record.value is None:
+                self._forget(record)
             else:
                 instant = self._hear(record, out)
                 if instant is not None:
@@ -151,11 +172,61 @@ class VehicleLogic(Generic[S]):
     def _deadline(self, vehicle_id: str) -> int | None:
         return self._fold.next_deadline(self._vehicle(vehicle_id))
 
-    def _register(self, records: Sequence[Record]) -> None:
-        """Keep what the registry says of a vehicle with its state."""
-        for record in records:
-            if record.key:
-                self._registry[record.key.decode("utf-8", "replace")] = record.value
+    def _register(self, record: Record, out: list[Output]) -> None:
+        """Keep what the registry says of a vehicle with its state; of a wrong record nothing.
+
+        A vehicle that leaves the registry is forgotten. It is forgotten only once where a null in telemetry
+        says so too, in whichever order the two come.
+        """
+        try:
+            vehicle_id = (record.key or b"").decode()
+            if not vehicle_id:
+                raise ValueError("the record has no key, so no vehicle")
+            if record.value is None:
+                known = None
+            else:
+                known = decode_registration(record.value, vehicle_id, record.timestamp)
+        except (msgspec.DecodeError, RegistrationError, ValueError) as error:
+            out.append(dead_letter(record, self._stage, "registry-invalid", str(error)))
+            return
+        if known is None and not self._is_known(vehicle_id):
+            return
+        vehicle = self._vehicle(vehicle_id)
+        if known is None:
+            if vehicle_id in self._registered:
+                self._forgo(vehicle_id, vehicle)
+            return
+        self._registered[vehicle_id] = known
+        self._registrations_changed.add(vehicle_id)
+        clocks = self._clocks
+        self._fold.register(vehicle, known, clocks.live, clocks.received, self._outcomes)
+        self._touched.add(vehicle_id)
+        self._deadlines.arm(vehicle_id, self._fold.next_deadline(vehicle))
+
+    def _forget(self, record: Record) -> None:
+        """A null in the telemetry: the vehicle is forgotten, and what the registry said before it."""
+        vehicle_id = (record.key or b"").decode("utf-8", "replace")
+        if not self._is_known(vehicle_id):
+            return
+        vehicle = self._vehicle(vehicle_id)
+        known = self._registered.get(vehicle_id)
+        self._forgo(vehicle_id, vehicle)
+        if known is not None and known.at > record.timestamp:
+            self._registered[vehicle_id] = known
+            clocks = self._clocks
+            self._fold.register(vehicle, known, clocks.live, clocks.received, self._outcomes)
+
+    def _is_known(self, vehicle_id: str) -> bool:
+        return vehicle_id in self._vehicles or vehicle_id in self._packed
+
+    def _forgo(self, vehicle_id: str, vehicle: S) -> None:
+        clocks = self._clocks
+        self._fold.forget(vehicle, clocks.live, clocks.received, self._outcomes)
+        self._touched.add(vehicle_id)
+        self._forgotten.add(vehicle_id)
+        self._deadlines.forget(vehicle_id)
+        if self._registered.pop(vehicle_id, None) is not None:
+            self._registrations_changed.add(vehicle_id)
 
     def _write(self, out: list[Output]) -> None:
         for outcome in self._outcomes:

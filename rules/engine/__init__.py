@@ -2,13 +2,15 @@
 
 from rules.engine.engine import Engine
 from rules.engine.events import Event
+from rules.engine.failures import StateFormatError
 from rules.engine.fold import Fold
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure
+from rules.engine.registration import NOTHING, Registration, RegistrationError, registration
 from rules.engine.ruleset import CommandAction, PublishAction, Rule, RuleSet, Rung, Signal
-from rules.engine.state import StateFormatError
 from rules.engine.vehicle import VehicleState
 
 __all__ = [
+    "NOTHING",
     "AlertRecord",
     "CommandAction",
     "CommandRecord",
@@ -18,6 +20,8 @@ __all__ = [
     "Outcome",
     "PublishAction",
     "PublishRecord",
+    "Registration",
+    "RegistrationError",
     "Rule",
     "RuleFailure",
     "RuleSet",
@@ -25,4 +29,5 @@ __all__ = [
     "Signal",
     "StateFormatError",
     "VehicleState",
+    "registration",
 ]

@@ -80,7 +80,7 @@ def pass_time(rule: Times, heard: Heard, told: Told, now: Now) -> Change | None:
         least = alert.clear_since + rule.keep_ms
         if kept >= now.live or least >= now.received:
             return None
-        return _end(told, max(least, now.date(kept)), kept, Change.CLEARED)
+        return end(told, max(least, now.date(kept)), kept, Change.CLEARED)
     over, least, since = silent, heard.at + rule.duration_ms, heard.at
     if alert.ended_at is not None:
         over = max(over, told.ended_live + rule.cooldown_ms)
@@ -99,9 +99,9 @@ def hear(rule: Times, told: Told, now: Now) -> Change | None:
     if alert.phase is not Phase.FIRING or told.back_live is not None:
         return None
     if now.received <= alert.fired_at:
-        return _end(told, now.received, now.live, Change.CORRECTED)
+        return end(told, now.received, now.live, Change.CORRECTED)
     if not rule.keep_ms:
-        return _end(told, now.received, now.live, Change.CLEARED)
+        return end(told, now.received, now.live, Change.CLEARED)
     told.back_live, alert.clear_since = now.live, now.received
     return Change.COUNTED
 
@@ -115,7 +115,8 @@ def means_nothing(rule: Times, heard: Heard, told: Told, live: int) -> bool:
     return is_before and live >= told.ended_live + rule.cooldown_ms
 
 
-def _end(told: Told, at: int, live: int, reason: Change) -> Change:
+def end(told: Told, at: int, live: int, reason: Change) -> Change:
+    """The silence is over, or nobody asks any more."""
     alert = told.alert
     alert.phase = Phase.RESTING
     alert.ended_at = max(at, alert.fired_at)

@@ -29,6 +29,8 @@ class Change(Enum):
     CLEARED = "cleared"
     STALE = "stale"
     CORRECTED = "corrected"
+    DESELECTED = "deselected"
+    FORGOTTEN = "forgotten"
 
     @property
     def ends(self) -> bool:
@@ -36,7 +38,7 @@ class Change(Enum):
         return self in _ENDS
 
 
-_ENDS = frozenset({Change.CLEARED, Change.STALE, Change.CORRECTED})
+_ENDS = frozenset(Change) - {Change.BEGAN, Change.DROPPED, Change.COUNTED, Change.FIRED}
 
 
 class Times(Protocol):
@@ -113,6 +115,18 @@ def observe(alert: Alert, rule: Times, seen: Observation) -> Change | None:
             alert.phase = Phase.RESTING
             return Change.DROPPED
     return None
+
+
+def end(alert: Alert, at: int, reason: Change) -> Change | None:
+    """The rule no longer concerns the vehicle: a firing alert is resolved, and nothing stays pending.
+
+    What ended stays known as long as usual, so that an alert that begins at the same instant is another one.
+    """
+    was_firing = alert.phase is Phase.FIRING
+    alert.phase = Phase.RESTING
+    alert.seen = 0
+    alert.hits.clear()
+    return _resolve(alert, at, reason) if was_firing else None
 
 
 def _begin(alert: Alert, start: int) -> None:

@@ -4,16 +4,18 @@ No clock is read here: an outcome is a function of the events and of the two clo
 the same log gives the same outcomes live, after a restart and in a backtest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rules.engine import state
 from rules.engine.absences import Now
+from rules.engine.alerts import Change, Phase
 from rules.engine.events import Event
 from rules.engine.memory import FOREVER, NEVER, Memory
 from rules.engine.observers import Observer
 from rules.engine.outcomes import Outcome
 from rules.engine.places import Places, position_of
-from rules.engine.programs import Programs
+from rules.engine.programs import Program, Programs
+from rules.engine.registration import NOTHING, Registration
 from rules.engine.reports import Cause
 from rules.engine.ruleset import RuleSet
 from rules.engine.vehicle import VehicleState
@@ -34,11 +36,12 @@ class Engine:
         places = Places(rules.fences, self._programs.layout.names)
         self._places = None if places.is_empty else places
 
-    def new_vehicle(self, vehicle_id: str) -> VehicleState:
+    def new_vehicle(self, vehicle_id: str, registration: Registration = NOTHING) -> VehicleState:
         """The state of a vehicle that has said nothing yet."""
-        return VehicleState(
-            vehicle_id, self._programs.for_vehicle(vehicle_id), Memory.empty(self._programs.layout)
-        )
+        facts = registration.facts()
+        memory = Memory.empty(self._programs.layout)
+        memory.facts = facts
+        return VehicleState(vehicle_id, self._programs.for_vehicle(vehicle_id, facts), memory)
 
     def process(self, vehicle: VehicleState, event: Event, live_clock: int, out: list[Outcome]) -> None:
         """Apply one message. Timers that were due before it fire first; a late one moves no alert."""
@@ -57,6 +60,7 @@ class Engine:
         if ts > vehicle.due:
             self._observer.sweep(vehicle, ts, Cause(event.received_at, ts), out)
         memory = vehicle.memory
+        is_first = vehicle.time == NEVER
         if vehicle.swept != NEVER:
             self._contradict(vehicle, ts)
         vehicle.time = ts
@@ -99,6 +103,9 @@ class Engine:
             self._observer.sequencer.message(vehicle, shape.sequences, shape.slots, cause, out)
         if shape.ears:
             self._watcher.message(vehicle, shape.ears, Now(live_clock, event.received_at), ts, out)
+        if is_first and program.fact_readers:
+            readers = _readers(program, program.fact_readers.keys()) & ~shape.mask
+            self._observer.registered(vehicle, readers, ts, Cause(event.received_at, ts), out)
 
     def advance(
         self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]
@@ -109,6 +116,48 @@ class Engine:
             self._observer.sweep(vehicle, clock, Cause(received_clock, None), out)
         if vehicle.program.ears:
             self._watcher.advance(vehicle, Now(live_clock, received_clock), clock, out)
+
+    def register(
+        self,
+        vehicle: VehicleState,
+        registration: Registration,
+        live_clock: int,
+        received_clock: int,
+        out: list[Outcome],
+    ) -> None:
+        """The registry says this of the vehicle from now on, which is the vehicle's clock.
+
+        Timers that were due before it fire first. Then the rules that no longer select the vehicle end, and
+        those that now do, or whose condition reads what has changed, are observed. A vehicle that never spoke
+        has no time at which anything could begin: its rules see the registry with its first message.
+        """
+        facts, before = registration.facts(), vehicle.memory.facts
+        if facts == before:
+            return
+        was, program = vehicle.program, self._programs.for_vehicle(vehicle.vehicle_id, facts)
+        if vehicle.time == NEVER:
+            vehicle.memory.facts, vehicle.program = facts, program
+            return
+        now = Now(live_clock, received_clock)
+        at = self._pass_time(vehicle, now, out)
+        vehicle.values_changed = True  # timers may be due earlier than before
+        self._end(vehicle, was.enabled & ~program.enabled, now, at, reason=Change.DESELECTED, out=out)
+        vehicle.memory.facts, vehicle.program = facts, program
+        self._watcher.select(vehicle)
+        differing = [key for key in facts.keys() | before.keys() if facts.get(key) != before.get(key)]
+        touched = program.enabled & ~was.enabled | _readers(program, differing)
+        firing = sum(1 << index for index, alert in vehicle.alerts.items() if alert.phase is Phase.FIRING)
+        touched |= firing & _readers_beside(program, differing)
+        touched &= (1 << len(program.rules)) - 1
+        self._observer.registered(vehicle, touched, at, Cause(received_clock, None, by="registry"), out)
+
+    def forget(self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]) -> None:
+        """Resolve what fires, then be as if the vehicle had never spoken; the registry is forgotten, too."""
+        if vehicle.time != NEVER:
+            now = Now(live_clock, received_clock)
+            at = self._pass_time(vehicle, now, out)
+            self._end(vehicle, self._programs.everything, now, at, reason=Change.FORGOTTEN, out=out)
+        vehicle.forget(self._programs.for_vehicle(vehicle.vehicle_id, {}))
 
     def next_deadline(self, vehicle: VehicleState) -> int | None:
         """The live clock after which `advance` may have something to do; None if it has nothing to wait for.
@@ -162,13 +211,15 @@ class Engine:
         """The parts that changed since the last call; None for one that is gone."""
         return state.changed(vehicle)
 
-    def restore(self, vehicle_id: str, parts: Mapping[str, bytes]) -> VehicleState:
+    def restore(
+        self, vehicle_id: str, parts: Mapping[str, bytes], registration: Registration = NOTHING
+    ) -> VehicleState:
         """The vehicle that `snapshot` told of, also over all that `changed` said so far.
 
         Parts of rules that the set does not have are dropped. Raises StateFormatError for bytes of another
         format: state that cannot be read must not be taken for none.
         """
-        vehicle = self.new_vehicle(vehicle_id)
+        vehicle = self.new_vehicle(vehicle_id, registration)
         state.restore(vehicle, parts)
         return vehicle
 
@@ -179,6 +230,21 @@ class Engine:
     def _clock(self, vehicle: VehicleState, live_clock: int) -> int:
         """The vehicle's clock: its event time, and the silence since beyond what is usual."""
         return vehicle.time + max(0, live_clock - vehicle.live - self._quiet_after)
+
+    def _pass_time(self, vehicle: VehicleState, now: Now, out: list[Outcome]) -> int:
+        """Fire what is due before the vehicle's clock, which is returned."""
+        self.advance(vehicle, now.live, now.received, out)
+        return max(self._clock(vehicle, now.live), vehicle.swept - 1)
+
+    def _end(
+        self, vehicle: VehicleState, ended: int, now: Now, at: int, *, reason: Change, out: list[Outcome]
+    ) -> None:
+        """What has these bits of a program does not concern the vehicle any more."""
+        programs = self._programs
+        cause = Cause(now.received, None, by="registry")
+        self._observer.end(vehicle, ended, at, reason=reason, cause=cause, out=out)
+        silences = ended >> len(programs.rules) + len(programs.sequences)
+        self._watcher.end(vehicle, silences, now, at, reason=reason, out=out)
 
     def _contradict(self, vehicle: VehicleState, ts: int) -> None:
         """The vehicle speaks after timers have fired by silence: time is what it says."""
@@ -222,3 +288,19 @@ class Engine:
             now = Now(live_clock, event.received_at)
             self._watcher.message(vehicle, vehicle.program.hears(event.signals), now, ts, out)
             vehicle.values_changed = True
+
+
+def _readers(program: Program, keys: Iterable[str]) -> int:
+    """The rules whose condition reads one of these facts."""
+    mask = 0
+    for key in keys:
+        mask |= program.fact_readers.get(key, 0)
+    return mask
+
+
+def _readers_beside(program: Program, keys: Iterable[str]) -> int:
+    """The rules of which something else does: value, clear condition, ladder."""
+    mask = 0
+    for key in keys:
+        mask |= program.fact_readers_beside.get(key, 0)
+    return mask

@@ -6,7 +6,7 @@ means "ask again, exactly": unknown signals absorbed by `||`, errors, and everyt
 
 from collections.abc import Callable, Sequence
 
-from rules.engine.memory import Layout, Look
+from rules.engine.memory import FACT, Layout, Look
 from rules.engine.needs import needed
 from rules.engine.ruleset import Compiled, Read, Template
 from rules.language.values import UNKNOWN, UnknownValue
@@ -18,21 +18,26 @@ Place = tuple[str, int]
 
 def places_of(reads: Sequence[Read], layout: Layout) -> tuple[Place, ...]:
     """Where each read finds its value: what `Look.get` takes."""
-    return tuple(
-        (_LOCALS[read.signal], -1) if read.kind == "local" else (read.kind, layout.slots[read.signal])
-        for read in reads
-    )
+    return tuple(_place_of(read, layout) for read in reads)
+
+
+def _place_of(read: Read, layout: Layout) -> Place:
+    if read.kind != "local":
+        return read.kind, layout.slots[read.signal]
+    return (_LOCALS[read.signal], -1) if read.signal in _LOCALS else (read.signal, FACT)
 
 
 class Expression:
     """A compiled expression, tied to the layout of a memory."""
 
-    __slots__ = ("_evaluate", "_fast", "_needs", "ages", "compiled", "places", "slot", "slots")
+    __slots__ = ("_evaluate", "_fast", "_needs", "ages", "compiled", "facts", "places", "slot", "slots")
 
     def __init__(self, compiled: Compiled, layout: Layout) -> None:
         self.compiled = compiled
         self.places = places_of(compiled.reads, layout)
         self.slots = frozenset(slot for _, slot in self.places if slot >= 0)
+        self.facts = frozenset(key for key, slot in self.places if slot == FACT)
+        """What it reads of the registry."""
         self.slot: int | None = None
         """Of the signal whose value is the whole expression, as most alerts' value is."""
         if (

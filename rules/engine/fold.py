@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from rules.engine.events import Event
+from rules.engine.registration import NOTHING, Registration
 
 S = TypeVar("S")
 
@@ -15,7 +16,7 @@ S = TypeVar("S")
 class Fold(Protocol[S]):
     """All times are milliseconds; the live clock counts the time during which somebody was there to hear."""
 
-    def new_vehicle(self, vehicle_id: str) -> S:
+    def new_vehicle(self, vehicle_id: str, registration: Registration = NOTHING) -> S:
         """The state of a vehicle that has said nothing yet."""
 
     def process(self, vehicle: S, event: Event, live_clock: int, out: list[Any]) -> None:
@@ -23,6 +24,18 @@ class Fold(Protocol[S]):
 
     def advance(self, vehicle: S, live_clock: int, received_clock: int, out: list[Any]) -> None:
         """Fire the timers that the vehicle's clock has passed in silence."""
+
+    def register(
+        self, vehicle: S, registration: Registration, live_clock: int, received_clock: int, out: list[Any]
+    ) -> None:
+        """The registry says this of the vehicle from now on. It is no message, and moves no event time.
+
+        What comes of it comes at the vehicle's clock: its event time, and the silence since beyond what is
+        usual. Timers that were due before fire first.
+        """
+
+    def forget(self, vehicle: S, live_clock: int, received_clock: int, out: list[Any]) -> None:
+        """End what is open, then be as new, without a registration: `changed` tells None for every part."""
 
     def next_deadline(self, vehicle: S) -> int | None:
         """The live clock after which `advance` may have something to do; None if it waits for nothing."""
@@ -36,5 +49,8 @@ class Fold(Protocol[S]):
     def changed(self, vehicle: S) -> dict[str, bytes | None]:
         """The parts that changed since the last call; None for one that is gone."""
 
-    def restore(self, vehicle_id: str, parts: Mapping[str, bytes]) -> S:
-        """The vehicle that `snapshot` told of, also over all that `changed` said so far."""
+    def restore(self, vehicle_id: str, parts: Mapping[str, bytes], registration: Registration = NOTHING) -> S:
+        """The vehicle that `snapshot` told of, also over all that `changed` said so far.
+
+        The registration is kept by the owner, as a part of its own.
+        """

@@ -15,6 +15,8 @@ NEVER = -(2**62)
 """Before every instant."""
 FOREVER = 2**62
 """After every instant."""
+FACT = -2
+"""In place of a slot: what the registry says, no signal."""
 
 _HISTORY = frozenset({"prev", "changed", "delta", "rate"})
 
@@ -120,6 +122,8 @@ class Memory:
     previous_times: dict[int, int]
     stale: dict[int, object]
     """The last values of signals that are UNKNOWN by age."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the registry says of the vehicle, by the keys of the language."""
 
     @classmethod
     def empty(cls, layout: Layout) -> "Memory":
@@ -203,6 +207,8 @@ class Look:
     def get(self, kind: str, slot: int) -> object:
         """One value; UNKNOWN where there is none."""
         memory = self.memory
+        if slot == FACT:
+            return memory.facts.get(kind, UNKNOWN)
         match kind:
             case "value":
                 return memory.values[slot]

@@ -7,7 +7,7 @@ sequences, then signals that turn stale or reach an age. Within each, rules in t
 from collections.abc import Collection
 from operator import itemgetter
 
-from rules.engine.alerts import Alert, Change, Observation, Phase, observe
+from rules.engine.alerts import Alert, Change, Observation, Phase, end, observe
 from rules.engine.expressions import Expression
 from rules.engine.memory import NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
@@ -192,6 +192,40 @@ class Observer:
             alert.value = alert.peak = None
             alert.id = b""
         vehicle.settle(rule.index, alert)
+
+    def registered(
+        self, vehicle: VehicleState, touched: int, at: int, cause: Cause, out: list[Outcome]
+    ) -> None:
+        """Observe rules because the registry says something else than before."""
+        look = Look(vehicle.memory, vehicle.vehicle_id, at)
+        for index in bits(touched):
+            rule = self._rules[index]
+            alert = vehicle.alerts.get(index) or Alert()
+            when = self._truth(vehicle, rule, rule.when, look, out)
+            seen = Observation(at, when, is_message=False, is_silence=at > vehicle.time)
+            self._observe(vehicle, rule, alert, seen, cause=cause, look=look, out=out)
+
+    def end(
+        self, vehicle: VehicleState, ended: int, at: int, *, reason: Change, cause: Cause, out: list[Outcome]
+    ) -> None:
+        """These rules, and the sequences above them, do not concern the vehicle any more."""
+        look = Look(vehicle.memory, vehicle.vehicle_id, at)
+        for index in bits(ended & (1 << len(self._rules)) - 1):
+            alert = vehicle.alerts.get(index)
+            if alert is None:
+                continue
+            rule = self._rules[index]
+            if end(alert, at, reason) is not None:
+                occasion = Occasion("resolved", alert.ended_at or 0, reason.value)
+                self.reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
+            alert.value = alert.peak = None
+            alert.id = b""
+            vehicle.rules_changed |= 1 << index
+            vehicle.settle(index, alert)
+        for index in list(vehicle.sequences):
+            if ended >> len(self._rules) + index & 1:
+                del vehicle.sequences[index]
+                vehicle.sequences_changed |= 1 << index
 
     def _new_id(self, vehicle: VehicleState, rule: RunningRule, alert: Alert) -> bytes:
         lineage = f"{rule.rule.name}@{rule.rule.lineage}"

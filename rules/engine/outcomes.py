@@ -46,7 +46,7 @@ class AlertRecord:
     annotations: Mapping[str, str]
     reason: str | None
     by: str | None
-    """`silence` where time without data moved the alert."""
+    """`silence` where time without data moved the alert, `registry` where what it says of the vehicle did."""
     received_at: int
     """Of the message that caused it; of the partition where silence did."""
     sequence: "SequenceFacts | None" = None

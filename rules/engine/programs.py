@@ -7,7 +7,7 @@ takes longer until new code is written.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rules.engine.expressions import Expression
 from rules.engine.memory import Layout, Look, Memory, layout_of
@@ -35,6 +35,8 @@ class Program:
         "age_readers_beside",
         "ears",
         "enabled",
+        "fact_readers",
+        "fact_readers_beside",
         "programs",
         "readers",
         "readers_beside",
@@ -57,6 +59,9 @@ class Program:
         self.age_readers: dict[tuple[int, int], int] = {}
         """(slot, age) to the rules whose condition turns at it."""
         self.age_readers_beside: dict[tuple[int, int], int] = {}
+        self.fact_readers: dict[str, int] = {}
+        """What the registry says to the rules whose condition reads it."""
+        self.fact_readers_beside: dict[str, int] = {}
         self.sequence_readers: dict[int, int] = {}
         """Slot to the sequences of which a step reads it: a bit for each sequence of the set."""
         for rule in programs.rules:
@@ -71,6 +76,10 @@ class Program:
                 self.age_readers[limit] = self.age_readers.get(limit, 0) | bit
             for limit in rule.ages_beside:
                 self.age_readers_beside[limit] = self.age_readers_beside.get(limit, 0) | bit
+            for key in rule.when.facts:
+                self.fact_readers[key] = self.fact_readers.get(key, 0) | bit
+            for key in rule.facts_beside:
+                self.fact_readers_beside[key] = self.fact_readers_beside.get(key, 0) | bit
 
         for sequence in programs.sequences:
             if self.runs(sequence):
@@ -147,11 +156,13 @@ class Programs:
         self._pieces: dict[tuple[int, tuple[str, ...]], list[Run]] = {}
         self._conditions = 0
 
-    def for_vehicle(self, vehicle_id: str) -> Program:
+    def for_vehicle(self, vehicle_id: str, facts: Mapping[str, object]) -> Program:
         """The program of one vehicle. A selector without a value selects nothing."""
         enabled = self._for_all
         if self._selectors:
-            look = Look(Memory.empty(self.layout), vehicle_id, 0)
+            memory = Memory.empty(self.layout)
+            memory.facts = facts
+            look = Look(memory, vehicle_id, 0)
             for bit, selector in self._selectors:
                 try:
                     if selector.truth(look):
@@ -162,6 +173,11 @@ class Programs:
         if program is None:
             program = self._programs[enabled] = Program(self, enabled)
         return program
+
+    @property
+    def everything(self) -> int:
+        """The bits of all that may be selected: rules, sequences, silences."""
+        return (1 << len(self.rules) + len(self.sequences) + len(self.absences)) - 1
 
     def code(self, program: Program, names: tuple[str, ...], mask: int) -> Run | None:
         """The code of a shape, None while it is not complete. Each call may write one piece of it."""

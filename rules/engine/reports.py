@@ -33,7 +33,9 @@ class Cause:
 
     received_at: int
     event_time: int | None
-    """None for silence."""
+    """None for silence, and for the registry."""
+    by: str | None = None
+    """`registry` where what it says has moved the alert; `silence` is told from the event time."""
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ class Reporter:
             labels=self._texts(rule.labels, rule, vehicle, look, out),
             annotations=self._texts(rule.annotations, rule, vehicle, look, out),
             reason=occasion.reason,
-            by="silence" if cause.event_time is None else None,
+            by=cause.by or ("silence" if cause.event_time is None else None),
             received_at=cause.received_at,
             sequence=sequence,
         )

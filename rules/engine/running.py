@@ -20,6 +20,7 @@ class RunningRule:
         "annotations",
         "clear_when",
         "count",
+        "facts_beside",
         "index",
         "labels",
         "ladder",
@@ -48,6 +49,7 @@ class RunningRule:
         self.slots_beside = frozenset(slot for part in beside for slot in part.slots)
         """Read by anything but the condition: they concern the alert only while there is one."""
         self.ages_beside = frozenset(limit for part in beside for limit in part.ages)
+        self.facts_beside = frozenset(key for part in beside for key in part.facts)
 
     def wants_attention(self, alert: Alert) -> bool:
         """Whether a message can move the alert without changing the truth of its condition."""

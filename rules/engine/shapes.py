@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rules.engine.expressions import Expression, truth_of
-from rules.engine.memory import FOREVER, HISTORY, NEVER, Layout, Memory
+from rules.engine.memory import FACT, FOREVER, HISTORY, NEVER, Layout, Memory
 from rules.engine.thresholds import group_code, groups_of
 from rules.language.values import UNKNOWN, UnknownValue
 
@@ -166,6 +166,8 @@ def soonest_of(slots: Collection[int], layout: Layout) -> int:
 
 def _read(kind: str, slot: int, values: dict[int, str]) -> str:
     """The Python of one read, in a function that has stored the message's `values` (slot to local)."""
+    if slot == FACT:
+        return f"_memory.facts.get({kind!r}, UNKNOWN)"
     match kind:
         case "value":
             return values.get(slot, f"_v[{slot}]")

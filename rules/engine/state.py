@@ -18,6 +18,7 @@ import msgspec
 from rules.engine.absence_state import pack_heard, pack_told, unpack_heard, unpack_told
 from rules.engine.absences import Heard, due
 from rules.engine.alerts import Alert, Phase
+from rules.engine.failures import StateFormatError
 from rules.engine.memory import FOREVER, NEVER, Layout
 from rules.engine.programs import Programs, bits
 from rules.engine.running import RunningSequence
@@ -40,10 +41,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
-class StateFormatError(Exception):
-    """State that this version cannot read. Trying again changes nothing; another version may know it."""
-
-
 def snapshot(vehicle: VehicleState) -> dict[str, bytes]:
     """All parts that hold something."""
     parts = {}
@@ -62,7 +59,7 @@ def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
     """The parts that are not as they were at the last call."""
     parts: dict[str, bytes | None] = {}
     if vehicle.values_changed:
-        parts[VALUES] = _values(vehicle)
+        parts[VALUES] = None if vehicle.time == NEVER else _values(vehicle)
         vehicle.values_changed = False
     if vehicle.rules_changed:
         for index in bits(vehicle.rules_changed):
@@ -79,6 +76,9 @@ def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
             packed = _told(vehicle, index) if index in vehicle.absences else None
             parts[ABSENCE + _absence_name(vehicle, index)] = packed
         vehicle.absences_changed = 0
+    if vehicle.leftovers_gone:
+        parts.update(dict.fromkeys(vehicle.leftovers))
+        vehicle.leftovers, vehicle.leftovers_gone = (), False
     return parts
 
 
@@ -89,20 +89,24 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
     indexes = {RULE + rule.rule.name: rule.index for rule in vehicle.program.rules}
     for part, packed in parts.items():
         index = indexes.get(part)
-        if index is not None and vehicle.program.enabled >> index & 1:
+        if index is not None:
             _read(packed, part, _restore_alert, vehicle, index)
+    known = {}
     if any(part.startswith(SEQUENCE) for part in parts):
         known = {SEQUENCE + sequence.pattern.name: sequence for sequence in _sequences(vehicle)}
         for part, packed in parts.items():
             sequence = known.get(part)
             if sequence is not None and vehicle.program.runs(sequence):
                 _read(packed, part, _restore_matching, vehicle, sequence)
-    for absence in vehicle.program.absences:
-        part = ABSENCE + absence.rule.name
-        if part in parts:
-            told = _read(parts[part], part, unpack_told)
-            told.alert.rung = min(told.alert.rung, len(absence.ladder) - 1)
+    silences = {ABSENCE + it.rule.name: it for it in vehicle.program.programs.absences}
+    for part in silences.keys() & parts.keys():
+        absence, told = silences[part], _read(parts[part], part, unpack_told)
+        told.alert.rung = min(told.alert.rung, len(absence.ladder) - 1)
+        if absence in vehicle.program.absences or told.alert.phase is Phase.RESTING:
             vehicle.absences[absence.index] = told
+    strange = parts.keys() - indexes.keys() - known.keys() - silences.keys() - {VALUES}
+    if strange:
+        vehicle.leftovers = tuple(sorted(strange))
 
 
 def absence_deadline(programs: Programs, parts: Mapping[str, bytes]) -> int:
@@ -263,7 +267,8 @@ def _restore_alert(vehicle: VehicleState, index: int, content: Any) -> None:
         last_since=instant(last),
         ended_at=instant(ended),
     )
-    vehicle.settle(index, alert)
+    if vehicle.program.enabled >> index & 1 or alert.phase is Phase.RESTING:
+        vehicle.settle(index, alert)
 
 
 def _absence_name(vehicle: VehicleState, index: int) -> str:

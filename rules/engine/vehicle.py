@@ -50,6 +50,9 @@ class VehicleState:
     rules_changed: int = field(default=0, compare=False)
     sequences_changed: int = field(default=0, compare=False)
     absences_changed: int = field(default=0, compare=False)
+    leftovers: tuple[str, ...] = field(default=(), compare=False)
+    """Parts that were restored and are of no rule of the set: they go when the vehicle is forgotten."""
+    leftovers_gone: bool = field(default=False, compare=False)
     columns: Any = field(default=None, repr=False, compare=False)
     """How the values are packed, as long as no new signal comes."""
 
@@ -75,6 +78,23 @@ class VehicleState:
         due = rule.due(alert)
         if due is not None and due < self.due:
             self.due = due
+
+    def forget(self, program: Program) -> None:
+        """Become a vehicle that never said anything, of which every part is to be deleted."""
+        for index in self.alerts:
+            self.rules_changed |= 1 << index
+        for index in self.sequences:
+            self.sequences_changed |= 1 << index
+        for index in self.absences:
+            self.absences_changed |= 1 << index
+        self.values_changed = self.leftovers_gone = True
+        self.program = program
+        self.memory = Memory.empty(self.memory.layout)
+        self.time = self.received_at = self.swept = self.positioned_at = NEVER
+        self.due = self.rests_until = FOREVER
+        self.live = self.expect = self.attention = 0
+        self.position = self.columns = None
+        self.alerts, self.sequences, self.heard, self.absences = {}, {}, {}, {}
 
     def forget_rests(self) -> None:
         """Drop the resting alerts whose memory the event time has passed."""

@@ -7,7 +7,7 @@ too. Late messages are heard: this is about arrival.
 
 from collections.abc import Collection, Sequence
 
-from rules.engine.absences import Heard, Now, Told, due, hear, means_nothing, pass_time
+from rules.engine.absences import Heard, Now, Told, due, end, hear, means_nothing, pass_time
 from rules.engine.alerts import Change, Phase
 from rules.engine.memory import FOREVER, Look
 from rules.engine.outcomes import Outcome, alert_id
@@ -80,6 +80,24 @@ class Watcher:
                 self._tell(
                     vehicle, absence, told, change, cause=Cause(now.received, None), look=look, out=out
                 )
+
+    def end(
+        self, vehicle: VehicleState, ended: int, now: Now, at: int, *, reason: Change, out: list[Outcome]
+    ) -> None:
+        """These rules (a bit for each silence) do not concern the vehicle any more."""
+        look = Look(vehicle.memory, vehicle.vehicle_id, at)
+        cause = Cause(now.received, None, by="registry")
+        for index in sorted(vehicle.absences):
+            told = vehicle.absences[index]
+            if not ended >> index & 1 or told.alert.phase is not Phase.FIRING:
+                continue
+            end(told, now.received, now.live, reason)
+            self._tell(vehicle, self._absences[index], told, reason, cause=cause, look=look, out=out)
+
+    def select(self, vehicle: VehicleState) -> None:
+        """Other rules are for the vehicle than before: an ear that opens has heard the last message."""
+        last = Heard(vehicle.received_at, vehicle.live)
+        vehicle.heard = {ear: vehicle.heard.get(ear, last) for ear, _ in vehicle.program.ears}
 
     def next_deadline(self, vehicle: VehicleState) -> int:
         """The live clock after which time alone brings something about; FOREVER if nothing is awaited."""

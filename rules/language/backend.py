@@ -29,6 +29,7 @@ from rules.language.history import FENCE_OVERLOADS
 from rules.language.history import OVERLOADS as HISTORY
 from rules.language.macros import Macro, recognise
 from rules.language.reads import Reads
+from rules.language.registry import MAPS
 from rules.language.texts import pattern
 from rules.language.tree import (
     Call,
@@ -42,7 +43,7 @@ from rules.language.tree import (
     Select,
     Tree,
 )
-from rules.language.values import Duration, EvaluationError, TypeValue, Uint
+from rules.language.values import UNKNOWN, Duration, EvaluationError, TypeValue, Uint
 
 # How tightly Python binds, loosest first.
 _TERNARY, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _ATOM = range(1, 10)
@@ -118,6 +119,8 @@ class Emitter:
                 return self._literal(value)
             case Ident():
                 return self._ident(node)
+            case Select(operand=Ident(name=name), field=field) if name in MAPS:
+                return self._registered(name, field)
             case Select(operand=operand, field=field, test_only=test_only):
                 return Code(
                     self._call("f_has" if test_only else "f_index", self._known(operand), repr(field))
@@ -146,12 +149,21 @@ class Emitter:
     def _ident(self, node: Ident) -> Code:
         if node.name in self._scope:
             return Code(self._scope[node.name])
+        if node.name in MAPS:
+            hint = f'name one of them: {node.name}.name, or {node.name}["a-name"]'
+            raise Refused("TT115", f"{node.name} is no value by itself", hint, node)
         name = self._reads.read("value", node.name)
         if name is None:
             type_ = self._type(node)
             inner = type_.parameters[0] if type_.name == "type" and type_.parameters else type_
             return Code(self._reads.constant(TypeValue(_RUNTIME_NAMES.get(inner.name, inner.name))))
         return self._reading(name)
+
+    def _registered(self, name: str, key: str) -> Code:
+        """Whether the vehicle has a label or attribute: never unknown."""
+        local = self._reads.read("value", f"{name}.{key}")
+        self._reads.use("f_unknown", UNKNOWN)
+        return Code(f"{local} is not f_unknown", _COMPARE)
 
     def _reading(self, name: str) -> Code:
         return Code(self._call("f_known", name)) if self._exact else Code(name, open=True)
@@ -179,6 +191,8 @@ class Emitter:
                 return Code(text, _TERNARY, first.open or second.open)
             case "!_", (operand,):
                 return Code(f"not {self._condition(operand, _NOT).text}", _NOT)
+            case "@in", (Literal(value=str(key)), Ident(name=registered)) if registered in MAPS:
+                return self._registered(registered, key)
             case "@in", (element, container):
                 return self._membership(element, container)
             case "_[_]", (container, index):

@@ -21,6 +21,7 @@ from rules.language.named import Named, mentioned
 from rules.language.names import TYPE_NAMES, name_problem, undeclared
 from rules.language.problems import Problem
 from rules.language.reads import Read, Reads, Symbols
+from rules.language.registry import MAPS, is_fact, names_in, tested_in, with_keys
 from rules.language.total import total_source
 from rules.language.tree import Ident, Node, TooDeep, Tree, children, read, walk
 from rules.language.values import UNKNOWN, EvaluationError, UnknownValue
@@ -72,7 +73,8 @@ class Environment:
 
     `variables` are signals by their canonical names, `aliases` other names of them, `locals` values that are
     not signals, such as `value` in a template, `named` what authors have defined, `fences` the names that
-    `inside` and `distance` take. `vehicle.id` is always there. Locals in `source` are named once for an
+    `inside` and `distance` take. `vehicle.id` is always there, and so are `vehicle.labels` and
+    `vehicle.attributes`, of which a condition reads one by one. Locals in `source` are named once for an
     environment, constants too: sources of one environment, and of those that `naming` makes of it, can stand
     in one function.
     Names that CEL cannot have are left out: `name_problem` says which and why.
@@ -90,7 +92,7 @@ class Environment:
         inner = {VEHICLE_ID: STRING, **(locals or {})}
         signals = {name: name for name in variables} | dict(aliases)
         signals = {name: signal for name, signal in signals.items() if name_problem(name) is None}
-        self._own = {name: variables[signal] for name, signal in signals.items()} | inner
+        self._own = {name: variables[signal] for name, signal in signals.items()} | inner | dict(MAPS)
         self._symbols = Symbols(signals, {name: name for name in inner}, fences)
         self._name({each.name: each for each in named})
 
@@ -183,8 +185,8 @@ class Environment:
         if unknown:
             return unknown
         results = {name: result for name, (_, result) in self._functions.items()}
-        promoted = promote(text, tree, self._types, results)
-        checked = self._front_end.check(promoted.text)
+        promoted = promote(text, tree, self._types, results=results, expect=expect)
+        checked = self._checker(tree, promoted.facts).check(promoted.text)
         if isinstance(checked, list):
             return [
                 complaints.mismatch(
@@ -196,13 +198,14 @@ class Environment:
                 )
                 for complaint in checked
             ]
-        tree = read(checked)
+        tree = with_keys(read(checked), promoted.facts)
 
         def place(offset: int) -> tuple[int, int]:
             return _place(text, promoted.origin(offset))
 
         type_ = tree.types.get(tree.root.id, Type("dyn"))
-        if expect is not None and type_ != expect and not (type_ == DYN and self._is_broken(tree)):
+        unsure = type_ == DYN and (promoted.facts or self._is_broken(tree))
+        if expect is not None and type_ != expect and not unsure:
             return [complaints.wrong_result(type_, expect, *place(tree.offsets.get(tree.root.id, 0)))]
         if grow is not None or uses_names(tree, self._named):
             try:
@@ -218,6 +221,19 @@ class Environment:
                 message = f"'{foreign.name}' cannot be used here{within}"
                 return [Problem("TT101", message, None, *place(tree.offsets.get(foreign.id, 0)))]
         return _Checked(tree, type_, lambda node_id: place(tree.offsets.get(node_id, 0)))
+
+    def _checker(self, tree: Tree, facts: Mapping[str, Type]) -> FrontEnd:
+        """Return the front end that knows the types of `facts`: of few names, since it serves few texts.
+
+        What `has` asks for it must not know, as it would take has(a.b) for the value of `a.b`.
+        """
+        if not facts:
+            return self._front_end
+        named = set(names_in(tree.root))
+        known = {name: type_ for name, type_ in self._types.items() if name in named} | dict(facts)
+        for name in tested_in(tree.root):
+            known.pop(name, None)
+        return FrontEnd(known | dict(MAPS), self._functions)
 
     def _is_broken(self, tree: Tree) -> bool:
         """Whether a definition that `tree` uses is wrong: its type is not known then."""
@@ -238,7 +254,7 @@ class Environment:
         """Find a name that a definition brought and that means nothing here, a signal in a selector say."""
         for node in walk(tree.root):
             if isinstance(node, Ident) and node.id in tree.within:
-                is_variable = "@" in node.name
+                is_variable = "@" in node.name or is_fact(node.name)
                 if not is_variable and node.name not in self._own and node.name not in TYPE_NAMES:
                     return node
         return None

@@ -28,6 +28,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "age": "a",
     "local": "l",
     "fence": "g",
+    "fact": "v",
 }
 """Kind of a read -> first letter of the Python local that holds it."""
 

@@ -4,7 +4,8 @@ CEL refuses to mix int and double, and every numeric signal is a double. So, bef
 each integer literal must have is inferred by unification over the tree without types: it stays an int where
 an int is asked for (an index, a map's key, arithmetic with `size()` or `int(...)`, an argument that counts)
 and is a double everywhere else, `7 / 2` included. The text is then rewritten, `120` to `120.0`, and the
-official checker has the last word on it. Where the inference does not understand it leaves the literal's
+official checker has the last word on it. The same inference gives attributes of the vehicle their types: the
+registry declares none. Where the inference does not understand it leaves the literal's
 default; the worst outcome is the checker's complaint.
 """
 
@@ -27,7 +28,8 @@ from rules.language.declarations import (
     UINT,
     Type,
 )
-from rules.language.names import Scope, resolve
+from rules.language.names import Scope, dotted, resolve
+from rules.language.registry import is_whole_fact, type_of_label
 from rules.language.tree import (
     Call,
     Comprehension,
@@ -93,6 +95,8 @@ class Promoted:
     """The text with its literals promoted, and the way back from a place in it to the author's."""
 
     text: str
+    facts: Mapping[str, Type]
+    """Labels and attributes that the text names by a dot, with the types that they must have."""
     _at: tuple[int, ...]
     _shifts: tuple[int, ...]
 
@@ -103,14 +107,22 @@ class Promoted:
 
 
 def promote(
-    text: str, tree: Tree, variables: Mapping[str, Type], results: Mapping[str, Type] | None = None
+    text: str,
+    tree: Tree,
+    variables: Mapping[str, Type],
+    *,
+    results: Mapping[str, Type] | None = None,
+    expect: Type | None = None,
 ) -> Promoted:
     """Rewrite the integer literals of `text` that stand in numeric positions.
 
-    `results` are the types of what functions of the author's own give; they take no ints.
+    `results` are the types of what functions of the author's own give; they take no ints. `expect` is the
+    type of the whole, if it is asked for.
     """
     inference = _Inference(variables, results or {})
-    inference.infer(tree.root, {})
+    result = inference.infer(tree.root, {})
+    if expect is not None:
+        _unify(result, expect)
     parts: list[str] = []
     done = length = 0
     at: list[int] = []
@@ -133,7 +145,7 @@ def promote(
         at.append(length)
         shifts.append(length - done)
     parts.append(text[done:])
-    return Promoted("".join(parts), tuple(at), tuple(shifts))
+    return Promoted("".join(parts), inference.facts(), tuple(at), tuple(shifts))
 
 
 class _Inference:
@@ -141,6 +153,10 @@ class _Inference:
         self._variables = variables
         self._results = results
         self._literals: list[tuple[Literal, _Variable]] = []
+        self._facts: dict[str, _Term] = {}
+
+    def facts(self) -> dict[str, Type]:
+        return {name: _type_of_fact(_find(term)) for name, term in self._facts.items()}
 
     def doubles(self) -> Iterable[Literal]:
         return (node for node, variable in self._literals if _find(variable) != INT)
@@ -177,6 +193,9 @@ class _Inference:
         found = resolve(node, self._variables, scope)
         if found is not None:
             return found.term  # type: ignore[return-value]
+        name = dotted(node)
+        if name is not None and is_whole_fact(name) and name.split(".", 1)[0] not in scope:
+            return self._facts.setdefault(name, type_of_label(name) or _Variable())
         if isinstance(node, Select):
             operand = _find(self.infer(node.operand, scope))
             if node.test_only:
@@ -204,7 +223,16 @@ class _Inference:
                 return _find(left)
             case ("-_", [operand]):
                 return operand
-            case ("_?_:_", [_, left, right]):
+            case ("_&&_" | "_||_" | "!_", _):
+                for term in terms:
+                    _unify(term, BOOL)
+                return BOOL
+            case ("contains" | "startsWith" | "endsWith" | "matches", _):
+                for term in terms:
+                    _unify(term, STRING)
+                return BOOL
+            case ("_?_:_", [condition, left, right]):
+                _unify(condition, BOOL)
                 _unify(left, right)
                 return left
             case ("@in", [left, right]):
@@ -285,6 +313,15 @@ def _unify(left: _Term, right: _Term) -> None:
     elif isinstance(first, _Container) and isinstance(second, _Container) and first.name == second.name:
         for ours, theirs in zip(first.parameters, second.parameters, strict=True):
             _unify(ours, theirs)
+
+
+def _type_of_fact(term: _Term) -> Type:
+    """An attribute is a double where a number is wanted; dyn where nothing tells what is."""
+    if isinstance(term, _Variable):
+        return DOUBLE if term.numeric else DYN
+    if term == INT:
+        return DOUBLE
+    return term if isinstance(term, Type) and term in (BOOL, DOUBLE, STRING) else DYN
 
 
 def _keep_ints(term: _Term) -> None:

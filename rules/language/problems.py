@@ -46,4 +46,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "TT110": ("constant that can never be valid", "Correct the regular expression, duration or timestamp."),
     "TT111": ("template text", "Holes are {{ expression }}; write {{ '{{' }} for the braces themselves."),
+    "TT115": (
+        "a label or attribute must be named",
+        "What the registry says of a vehicle is read one by one: vehicle.labels.model, "
+        'vehicle.attributes["a-name"]; has(vehicle.labels.model) and "model" in vehicle.labels ask whether '
+        "it is there.",
+    ),
 }

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rules.language.history import PREFIXES, fence_read
+from rules.language.registry import is_fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,9 @@ class Read:
 
     Kinds: value (the last known value), prev, changed (bool: this message carries the signal, with another
     value than before), delta, rate (per second), age (whole milliseconds since the signal's last sample), and
-    local (no signal: `vehicle.id`, `value`). What a function says of a fence is the value of a signal that is
-    named like `inside("depot-1")`; each position is a sample of it. What is not known is UNKNOWN.
+    local (no signal: `vehicle.id`, `value`, what the registry says by its key). What a function says of a
+    fence is the value of a signal that is named like `inside("depot-1")`; each position is a sample of it.
+    What is not known is UNKNOWN.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Symbols:
         self._slots = {name: slot for slot, name in enumerate(dict.fromkeys(signals.values()))}
         self._local_slots = {name: slot for slot, name in enumerate(local_names)}
         self._constants: dict[tuple[type, object], str] = {}
+        self._facts: dict[str, str] = {}
 
     def read(self, kind: str, written: str) -> Read | None:
         """Return the read of `kind` for a name as the author wrote it; None if there is none such."""
@@ -47,6 +50,9 @@ class Symbols:
             return Read(kind, signal, f"{PREFIXES[kind]}_{self._slots[signal]}")
         if kind == "value" and written in self._locals:
             return Read("local", written, f"{PREFIXES['local']}_{self._local_slots[written]}")
+        if kind == "value" and is_fact(written):
+            local = self._facts.setdefault(written, f"{PREFIXES['fact']}_{len(self._facts)}")
+            return Read("local", written, local)
         return None
 
     def fence(self, function: str, fence: str) -> Read:

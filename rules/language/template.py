@@ -68,7 +68,7 @@ def compile_template(text: str, environment: Environment) -> Template | list[Pro
         position = end + 2
         if isinstance(hole, list):
             problems += (_moved(problem, text, start + 2) for problem in hole)
-        elif hole.type not in _TYPES:
+        elif hole.type not in _TYPES and not _is_attribute(hole):
             message = f"a hole of type {hole.type} cannot be written into a text"
             problems.append(Problem("TT104", message, "take one value of it", *_place(text, start + 2)))
         else:
@@ -95,6 +95,11 @@ def format_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.15g}"
     return conversions.to_string(value)
+
+
+def _is_attribute(hole: Compiled) -> bool:
+    """Whether the hole is an attribute of the vehicle and nothing else: a number, a bool or a string."""
+    return len(hole.reads) == 1 and hole.reads[0].kind == "local" and hole.source == hole.reads[0].name
 
 
 def _evaluate(hole: Compiled, values: dict[Read, object]) -> object:

@@ -127,6 +127,14 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
             "update": 0,
         }
     ],
+    "registration.json": [
+        {
+            "vehicleId": "v1",
+            "labels": {"model": "ET5"},
+            "attributes": {"speedLimit": 90.0, "hazmat": True, "depot": "north"},
+        },
+        {},
+    ],
     "rule-status.json": [{"stage": "alerts", "worker": "alerts-0", "revision": 3, "at": AT}],
     "raw.headers.json": [{"mqtt-topic": "vehicles/v1/telemetry", "received-at": AT}, {"received-at": AT}],
     "dead-letter.headers.json": [
@@ -240,6 +248,9 @@ def test_a_time_in_another_form_is_refused(file: str, example: dict[str, Any]) -
         pytest.param("alert.json", {"severity": "fatal"}, id="severity"),
         pytest.param("command.json", {"cause": {}}, id="no-cause"),
         pytest.param("command-delivery.json", {"state": "sent"}, id="delivery-state"),
+        pytest.param("registration.json", {"labels": {"model": 5}}, id="label-no-text"),
+        pytest.param("registration.json", {"attributes": {"a b": 5}}, id="attribute-name"),
+        pytest.param("registration.json", {"attributes": {"limit": None}}, id="attribute-null"),
         pytest.param("dead-letter.headers.json", {"source-offset": "x"}, id="offset"),
     ],
 )
