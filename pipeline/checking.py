@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rules import Diagnostic, RuleSet, compile_rules, load
+from rules import Diagnostic, load
+from rules.testing import suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,9 @@ class Checked:
 
 def check(paths: Sequence[Path]) -> Checked:
     """All findings about the documents below `paths`, warnings about a right set too."""
-    loaded = load(paths)
-    compiled = compile_rules(loaded)
-    findings = compiled.warnings if isinstance(compiled, RuleSet) else compiled
+    loaded = load(paths, tests=True)
+    tests = suite(loaded)
+    findings = tests if isinstance(tests, list) else tests.warnings
     return Checked(tuple(findings), len(loaded.documents), loaded.left_out)
 
 

@@ -1,4 +1,4 @@
-"""What the pipeline adds to the command line: schemas, watching topics, making topics, checking rules.
+"""What the pipeline adds to the command line: schemas, topics, and the tools of those who write rules.
 
 Nothing heavy is imported at the top: `telltale --help` is asked often.
 """
@@ -22,7 +22,7 @@ topics_app = typer.Typer(
 )
 rules_app = typer.Typer(
     name="rules",
-    help="Check rule documents, and try them on recorded telemetry.",
+    help="Check rule documents, test them, and try them on recorded telemetry.",
     no_args_is_help=True,
     context_settings=CONTEXT_SETTINGS,
 )
@@ -200,13 +200,69 @@ def check_rules(
     ],
     as_json: Json = False,
 ) -> None:
-    """Check rule documents: form, types, names, all findings at once. Exit code 2 if there is an error."""
+    """Check rule documents and their tests: form, types, names, all findings at once.
+
+    Exit code 1 if there is an error, 2 if a path is not there.
+    """
     from pipeline.checking import check, report
 
     checked = check(paths)
     print(report(checked, as_json=as_json))
     if checked.errors:
-        raise typer.Exit(2)
+        raise typer.Exit(1 if _are_there(paths) else 2)
+
+
+@rules_app.command("test", short_help="Run the tests beside the rules.")
+def run_rule_tests(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Files or directories: one rule set with its catalog and its tests.", show_default=False
+        ),
+    ],
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            help="Only tests whose name, or whose rule's, holds this; * and ? work.",
+            show_default=False,
+        ),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write JUnit's XML to this file.", show_default=False)
+    ] = None,
+    min_coverage: Annotated[
+        float | None,
+        typer.Option(
+            "--min-coverage",
+            min=0,
+            max=100,
+            help="Fail below so many percent of branches.",
+            show_default=False,
+        ),
+    ] = None,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Tell every branch that no test has gone.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the RuleTest documents of a rule set, as the stages would run its rules; see docs/testing.md.
+
+    Exit code 0 if all is as expected; 1 if a test failed, coverage is too low, or rules or tests are wrong;
+    2 if there is nothing to run.
+    """
+    from pipeline import testing
+    from pipeline.process.failures import ConfigurationError
+
+    tested = testing.run_tests(paths, pattern=run, least=min_coverage)
+    print(testing.as_json(tested) if as_json else testing.report(tested, tells_branches=coverage))
+    if junit is not None:
+        try:
+            junit.write_bytes(testing.as_junit(tested))
+        except OSError as error:
+            raise ConfigurationError(f"--junit {junit}: {error.strerror}") from None
+    if tested.exit_code:
+        raise typer.Exit(tested.exit_code if _are_there(paths) else 2)
 
 
 @rules_app.command("backtest", short_help="What would have fired: rules over recorded telemetry.")
@@ -288,3 +344,7 @@ def backtest_rules(
         config=config,
     )
     raise typer.Exit(run_backtest(options))
+
+
+def _are_there(paths: list[Path]) -> bool:
+    return all(path.exists() for path in paths)

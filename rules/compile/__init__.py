@@ -15,12 +15,12 @@ from rules.compile.definitions import named
 from rules.compile.fences import far_fences, fences_of, positionless
 from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
-from rules.documents import Diagnostic, Loaded
+from rules.documents import Diagnostic, Loaded, RuleTest, SignalCatalog
 from rules.engine import Rule, RuleSet, Signal
 from rules.engine.ruleset import Absence, Pattern
 from rules.geometry import Shape
 
-__all__ = ["compile_rules", "fingerprint"]
+__all__ = ["compile_rules", "fingerprint", "vocabulary_of"]
 
 
 def compile_rules(
@@ -38,8 +38,7 @@ def compile_rules(
     fences: Mapping[str, Shape] = {}
     if catalog is not None:
         fences = fences_of(loaded)
-        vocabulary = Vocabulary(catalog.document, lineages or {}, fences)
-        vocabulary.define(named(vocabulary, loaded.definitions))
+        vocabulary = vocabulary_of(loaded, catalog.document, fences, lineages or {})
         for placed in loaded.alert_rules:
             if placed.document.spec.absent_for is not None:
                 absence = absence_rule(vocabulary, placed)
@@ -67,10 +66,23 @@ def compile_rules(
     )
 
 
+def vocabulary_of(
+    loaded: Loaded, catalog: SignalCatalog, fences: Mapping[str, Shape], lineages: Mapping[str, int]
+) -> Vocabulary:
+    """Return what the expressions of a set may name; what is wrong with it is among its findings."""
+    vocabulary = Vocabulary(catalog, lineages, fences)
+    vocabulary.define(named(vocabulary, loaded.definitions))
+    return vocabulary
+
+
 def fingerprint(loaded: Loaded) -> str:
-    """A hash of what the documents say: the order of documents and keys, comments and files do not count."""
+    """A hash of what the documents say: the order of documents and keys, comments and files do not count.
+
+    Nor do tests: they say nothing about what runs.
+    """
     texts = sorted(
         json.dumps(placed.document.as_written(), sort_keys=True, ensure_ascii=False)
         for placed in loaded.documents
+        if not isinstance(placed.document, RuleTest)
     )
     return hashlib.blake2b("\n".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -25,6 +25,7 @@ from rules.documents.geofence import Geofence, GeofenceSpec
 from rules.documents.load import load
 from rules.documents.parse import KINDS, LATER_KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
+from rules.documents.rule_test import Expectation, Happening, RuleTest, RuleTestSpec
 from rules.documents.schema import editor_schema
 from rules.documents.sequence_rule import OnTimeout, SequenceRule, SequenceRuleSpec, SkipTo, Step, Times
 from rules.documents.signal_catalog import (
@@ -63,10 +64,12 @@ __all__ = [
     "Diagnostic",
     "Document",
     "Duration",
+    "Expectation",
     "Finding",
     "ForEvents",
     "Geofence",
     "GeofenceSpec",
+    "Happening",
     "Loaded",
     "Metadata",
     "NamedExpression",
@@ -75,6 +78,8 @@ __all__ = [
     "Placed",
     "Position",
     "Publish",
+    "RuleTest",
+    "RuleTestSpec",
     "Rung",
     "Sequence",
     "SequenceRule",

@@ -39,7 +39,8 @@ CODES: dict[str, Code] = {
     "TT010": Code("Not a document", "A document is a mapping with apiVersion, kind, metadata and spec."),
     "TT011": Code("Unknown apiVersion", "This version of Telltale reads telltale.dev/v1alpha1."),
     "TT012": Code(
-        "Unknown kind", "Kinds are AlertRule, SequenceRule, Definitions, Geofence and SignalCatalog."
+        "Unknown kind",
+        "Kinds are AlertRule, SequenceRule, Definitions, Geofence, SignalCatalog and RuleTest.",
     ),
     "TT013": Code(
         "A kind that this version does not run", "Move the document to an installation that runs it."
@@ -135,4 +136,16 @@ CODES: dict[str, Code] = {
     ),
     "TT245": Code("A definition that uses itself", "Write out one of the definitions of the circle."),
     "TT246": Code("A name is defined twice", "A name belongs to one definition of the rule set."),
+    "TT300": Code("A test that tests nothing", "Expect a state, alerts, commands or published records."),
+    "TT301": Code("Samples that cannot be read", "For example: 90 135x9 _x3 0..135x10; see docs/testing.md."),
+    "TT302": Code(
+        "A value that the signal cannot have", "normalize would drop it: write _ for nothing sent."
+    ),
+    "TT303": Code("A name that the test's rule set does not have", "The hint names the nearest one."),
+    "TT304": Code("A step that is not one thing", "A message, a restart, or an uplink that is away or back."),
+    "TT305": Code("An expectation that is not one thing", "One of state, alerts, commands and published."),
+    "TT306": Code("A vehicle or a rule is to be named", "Only where the test has one may it be left out."),
+    "TT307": Code(
+        "Times that do not fit together", "A message comes at or after the instant that it tells of."
+    ),
 }

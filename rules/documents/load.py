@@ -3,7 +3,9 @@
 A directory is a rule set: its `*.yaml`, `*.yml` and `*.geojson`, recursively, in the order of their names. A
 subdirectory with a `catalog.yaml` of its own is another set, with another vocabulary, and is left out
 (`Loaded.left_out` names it). A file that is named itself is read whatever its suffix, a VSS export (`.json`)
-too. Hidden entries are passed over: a mounted ConfigMap keeps a second copy of its files in one.
+too. Hidden entries are passed over: a mounted ConfigMap keeps a second copy of its files in one. So are
+`*.test.yaml` and `*.test.yml` unless tests are asked for: what runs in production does not stop at a fault in
+a test.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,17 +16,23 @@ from rules.documents.parse import Loaded, Source, parse
 from rules.documents.yaml_reader import LONGEST_BYTES
 
 SUFFIXES = (".yaml", ".yml", ".geojson")
+TEST_SUFFIXES = (".test.yaml", ".test.yml")
 _CATALOG_FILES = ("catalog.yaml", "catalog.yml")
 
 
-def load(paths: Iterable[str | Path]) -> Loaded:
-    """Return the documents under `paths`, one rule set, with everything that is wrong with them."""
+def load(paths: Iterable[str | Path], *, tests: bool = False) -> Loaded:
+    """Return the documents under `paths`, one rule set, with everything that is wrong with them.
+
+    `tests` asks for the test files of directories, too.
+    """
     diagnostics: list[Diagnostic] = []
     left_out: list[str] = []
     sources: list[Source] = []
     seen: set[Path] = set()
     for path in map(Path, paths):
         for file in _files(path, diagnostics, left_out):
+            if not tests and file != path and file.name.endswith(TEST_SUFFIXES):
+                continue
             identity = _identity(file)
             if identity not in seen:
                 seen.add(identity)

@@ -17,6 +17,7 @@ from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, w
 from rules.documents.geofence import Geofence
 from rules.documents.geojson import Complaint, Feature, features
 from rules.documents.placed import Placed
+from rules.documents.rule_test import RuleTest
 from rules.documents.sequence_rule import SequenceRule
 from rules.documents.set_checks import Header, set_findings
 from rules.documents.shapes import shape_findings
@@ -30,8 +31,9 @@ KINDS: dict[str, type[Document]] = {
     "Definitions": Definitions,
     "Geofence": Geofence,
     "SignalCatalog": SignalCatalog,
+    "RuleTest": RuleTest,
 }
-LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule", "RuleTest"})
+LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule"})
 
 D = TypeVar("D", bound=Document)
 
@@ -83,6 +85,11 @@ class Loaded:
     def geofences(self) -> tuple[Placed[Geofence], ...]:
         """The fences in the order in which they were read."""
         return self._of(Geofence)
+
+    @property
+    def rule_tests(self) -> tuple[Placed[RuleTest], ...]:
+        """The tests in the order in which they were read; `rules.testing` runs them, nothing else."""
+        return self._of(RuleTest)
 
     @property
     def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:

@@ -12,18 +12,22 @@ from rules.documents.alert_rule import AlertRule
 from rules.documents.definitions import Definitions
 from rules.documents.durations import PATTERN, format_duration
 from rules.documents.geofence import Geofence
+from rules.documents.rule_test import RuleTest
 from rules.documents.sequence_rule import SequenceRule
 from rules.documents.signal_catalog import SignalCatalog
 
 _ANY_DOCUMENT: TypeAdapter[Any] = TypeAdapter(
-    Annotated[AlertRule | SequenceRule | Definitions | Geofence | SignalCatalog, Field(discriminator="kind")]
+    Annotated[
+        AlertRule | SequenceRule | Definitions | Geofence | SignalCatalog | RuleTest,
+        Field(discriminator="kind"),
+    ]
 )
 
 
 def editor_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of one document of any kind."""
     schema = _ANY_DOCUMENT.json_schema(by_alias=True)
-    for name in ("AlertRule", "SequenceRule", "Definitions", "Geofence", "SignalCatalog"):
+    for name in ("AlertRule", "SequenceRule", "Definitions", "Geofence", "SignalCatalog", "RuleTest"):
         schema["$defs"][name]["required"] = ["apiVersion", "kind", "metadata", "spec"]
     _write_durations(schema)
     return {

@@ -7,6 +7,7 @@ from rules.engine.fold import Fold
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure
 from rules.engine.registration import NOTHING, Registration, RegistrationError, registration
 from rules.engine.ruleset import CommandAction, PublishAction, Rule, RuleSet, Rung, Signal
+from rules.engine.standing import Standing
 from rules.engine.vehicle import VehicleState
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "RuleSet",
     "Rung",
     "Signal",
+    "Standing",
     "StateFormatError",
     "VehicleState",
     "registration",

@@ -18,6 +18,7 @@ from rules.engine.programs import Program, Programs
 from rules.engine.registration import NOTHING, Registration
 from rules.engine.reports import Cause
 from rules.engine.ruleset import RuleSet
+from rules.engine.standing import Standing, standing
 from rules.engine.vehicle import VehicleState
 from rules.engine.watcher import Watcher
 
@@ -193,6 +194,10 @@ class Engine:
         began = {**observer.began, **observer.sequencer.began, **watcher.began}
         observer.began, observer.sequencer.began, watcher.began = {}, {}, {}
         return began
+
+    def standing(self, vehicle: VehicleState, rule: str) -> Standing:
+        """How a rule stands for a vehicle: for tests and for people."""
+        return standing(vehicle, rule)
 
     def last_known(self, vehicle: VehicleState) -> dict[str, object]:
         """The last value, however old, of each signal that some rule reads and the vehicle has said."""

@@ -57,6 +57,12 @@ the program by `python -m tests.documents.diagnostics_page`.
 | code | what is wrong | what to do |
 |---|---|---|
 {rows("TT2")}
+
+## TT3xx: the tests
+
+| code | what is wrong | what to do |
+|---|---|---|
+{rows("TT3")}
 """
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rules import compile_rules
 from rules.documents import CODES, Source, parse
 from rules.language import CODES as LANGUAGE_CODES
+from rules.testing import suite
 
 FILES = Path(__file__).parent / "files"
 BAD = sorted(FILES.glob("*.bad.yaml"))
@@ -27,8 +27,8 @@ SHOWN_ELSEWHERE = {
 def diagnostics_of(file):
     source = Source(file.name, file.read_text(encoding="utf-8"))
     brings_its_own = "SignalCatalog" in source.text or file.name.startswith("no-catalog")
-    rule_set = compile_rules(parse([source] if brings_its_own else [CATALOG, source]))
-    return tuple(rule_set) if isinstance(rule_set, list) else rule_set.warnings
+    found = suite(parse([source] if brings_its_own else [CATALOG, source]))
+    return tuple(found) if isinstance(found, list) else found.warnings
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.name)

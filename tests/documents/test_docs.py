@@ -15,20 +15,24 @@ from rules.documents import (
     geofence,
     parse,
     parse_duration,
+    rule_test,
     sequence_rule,
     signal_catalog,
 )
 from rules.documents.closed import Closed, Metadata
+from rules.testing import suite
 from tests.documents.diagnostics_page import PAGE, page
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = (DOCS / "rules.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", RULES, re.DOTALL)
+TESTING = (DOCS / "testing.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", RULES + TESTING, re.DOTALL)
 SECTIONS = {
     "AlertRule": alert_rule,
     "SequenceRule": sequence_rule,
     "Geofence": geofence,
     "SignalCatalog": signal_catalog,
+    "RuleTest": rule_test,
 }
 REUSE = (DOCS / "reuse.md").read_text(encoding="utf-8")
 REUSE_SECTIONS = {"Definitions": definitions}
@@ -41,7 +45,8 @@ def models(module):
     return [each for each in members if each.__module__ == module.__name__]
 
 
-def section(title, page=RULES):
+def section(title, page=None):
+    page = page or (TESTING if title == "RuleTest" else RULES)
     return re.split(r"^## ", page.split(f"\n## {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
@@ -72,7 +77,7 @@ def test_every_field_of_the_envelope_has_a_row():
 
 
 def test_defaults_of_durations_are_those_of_the_models():
-    written = dict(re.findall(r"^\| `(\w+)` \| duration \| `(\w+)` \|", RULES, re.MULTILINE))
+    written = dict(re.findall(r"^\| `(\w+)` \| duration \| `(\w+)` \|", RULES + TESTING, re.MULTILINE))
     every_model = [model for module in SECTIONS.values() for model in models(module)]
     fields = [each for model in every_model for each in model.model_fields.items()]
     defaults = {
@@ -91,7 +96,13 @@ def test_kinds_and_fields_of_later_are_named():
 def test_the_examples_have_no_findings():
     loaded = parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES))
     assert [each.format() for each in loaded.diagnostics] == []
-    assert len(loaded.documents) == 7
+    assert len(loaded.documents) == 8
+
+
+def test_the_test_of_the_page_about_tests_is_right():
+    found = suite(parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES)))
+    (verdict,) = found.run()
+    assert [failure.format() for failure in verdict.failures] == []
 
 
 def test_the_examples_of_what_rules_share_compile():

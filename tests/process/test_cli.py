@@ -315,7 +315,7 @@ def test_rules_that_are_right_are_counted(here: Here) -> None:
     done = here("rules", "check", Path(rules.__file__).parent / "library")
     assert done.returncode == 0
     *left_out, total = done.stdout.splitlines()
-    assert total == "11 documents: 0 errors, 0 warnings"
+    assert total.endswith(" documents: 0 errors, 0 warnings")
     (line,) = left_out
     assert line.endswith("traces/obd: left out, it has a catalog of its own: check it by itself")
 
@@ -346,11 +346,11 @@ def test_rules_that_are_wrong_are_told_with_their_places(tmp_path: Path, here: H
         "apiVersion: telltale.dev/v1alpha1\nkind: AlertRul\nmetadata: {name: a}\n"
     )
     done = here("rules", "check", "a.yaml")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert done.stdout.startswith("a.yaml:2:")
     assert "error[TT012]" in done.stdout
     done = here("rules", "check", "a.yaml", "--json")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert json.loads(done.stdout)["findings"][0]["code"] == "TT012"
 
 

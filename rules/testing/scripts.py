@@ -1,0 +1,317 @@
+"""A RuleTest becomes a script: messages and questions in the order in which they come.
+
+What a name or a value means is judged here, against the catalog and the rules of the set, and all that is
+wrong is found at once, as for rules.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from rules.documents import Diagnostic, Expectation, Loaded, Placed, RuleTest, did_you_mean, quote
+from rules.documents.diagnostics import Path
+from rules.documents.rule_test import Happening, Moment, instant_of
+from rules.documents.samples import Fix, SampleProblem, Value, read_positions, read_samples
+from rules.documents.signal_catalog import NUMERIC, DecoderPath, SignalCatalog
+from rules.instants import parse_instant
+
+POSITION = "position"
+"""The track that is no signal's."""
+
+
+@dataclass(slots=True)
+class Message:
+    """What a vehicle says; `at` is its event time. Milliseconds since the epoch."""
+
+    received_at: int
+    vehicle: str
+    at: int
+    signals: dict[str, Value] = field(default_factory=dict)
+    position: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """All states are packed and read again."""
+
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The uplink goes away, or is back."""
+
+    received_at: int
+    is_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How does a rule stand? `index` is the expectation's."""
+
+    received_at: int
+    index: int
+    vehicle: str
+    rule: str
+
+
+Entry = Message | Restart | Uplink | Question
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An expectation with the names that its author left out."""
+
+    index: int
+    vehicle: str
+    rule: str | None
+    """None where a sort of outcome is expected of all rules together."""
+    what: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A test, ready to run."""
+
+    placed: Placed[RuleTest]
+    rules: frozenset[str]
+    """The names of the rules that run."""
+    start: int
+    quiet_after_ms: int
+    entries: tuple[Entry, ...]
+    end: int
+    expected: tuple[Expected, ...]
+
+    @property
+    def name(self) -> str:
+        """The test's."""
+        return self.placed.document.metadata.name
+
+    def instant(self, moment: Moment) -> int:
+        """Milliseconds since the epoch of an instant that the test names."""
+        return instant_of(moment, self.start)
+
+
+def scripts(loaded: Loaded, rules: Iterable[str]) -> tuple[list[Script], list[Diagnostic]]:
+    """Return the tests of a set that has these rules, and all that is wrong with tests."""
+    catalog = loaded.catalog
+    if catalog is None:
+        return [], []
+    names = sorted(set(rules))
+    found: list[Script] = []
+    findings: list[Diagnostic] = []
+    for placed in loaded.rule_tests:
+        writer = _Writer(placed, catalog.document, names)
+        script = writer.script()
+        findings += writer.findings
+        if script is not None:
+            found.append(script)
+    return found, findings
+
+
+@dataclass
+class _Writer:
+    placed: Placed[RuleTest]
+    catalog: SignalCatalog
+    names: list[str]
+    findings: list[Diagnostic] = field(default_factory=list)
+
+    def find(self, code: str, path: Path, message: str, hint: str | None = None) -> None:
+        self.findings.append(self.placed.diagnostic(code, path, message, hint=hint))
+
+    @cached_property
+    def signals(self) -> Mapping[str, DecoderPath]:
+        """What values each signal takes, by its names and aliases."""
+        paths = {path.name: path for path in self.catalog.decoder_paths()}
+        return paths | {alias: paths[name] for alias, name in self.catalog.aliases.items()}
+
+    def script(self) -> Script | None:
+        spec = self.placed.document.spec
+        self.start = parse_instant(spec.start)
+        for index, name in enumerate(spec.rules):
+            self.rule_is_known(name, self.names, ("spec", "rules", index))
+        running = [name for name in self.names if not spec.rules or name in spec.rules]
+        messages = [each for vehicle in spec.vehicles for each in self.tracks(vehicle)]
+        self.vehicles = list(dict.fromkeys([*spec.vehicles, *(s.vehicle for s in spec.steps if s.vehicle)]))
+        steps = [entry for index, step in enumerate(spec.steps) for entry in self.step(index, step)]
+        expected = list(self.expectations(running))
+        if self.findings:
+            return None
+        questions = [
+            Question(instant_of(it.what.at, self.start), it.index, it.vehicle, it.rule)
+            for it in expected
+            if it.what.at is not None and it.rule is not None
+        ]
+        entries: list[Entry] = [*messages, *steps]
+        entries.sort(key=lambda entry: entry.received_at)
+        entries = sorted([*entries, *questions], key=lambda entry: entry.received_at)
+        end = max([self.start, *(entry.received_at for entry in entries)])
+        if spec.until is not None:
+            end = max(end, instant_of(spec.until, self.start))
+        return Script(
+            self.placed,
+            frozenset(running),
+            self.start,
+            spec.quiet_after_ms,
+            tuple(entries),
+            end,
+            tuple(expected),
+        )
+
+    def rule_is_known(self, name: str, known: list[str], path: Path) -> None:
+        if name not in known:
+            hint = did_you_mean(name, known) or (f"known: {', '.join(known[:10])}" if known else None)
+            self.find("TT303", path, f"no rule {quote(name)} runs here", hint)
+
+    # What vehicles say.
+
+    def tracks(self, vehicle: str) -> Iterator[Message]:
+        """The messages of one vehicle's tracks: one for each instant at which something is sent."""
+        spec = self.placed.document.spec
+        messages: dict[int, Message] = {}
+        for key, written in spec.vehicles[vehicle].items():
+            path = ("spec", "vehicles", vehicle, key)
+            samples = self.samples(key, written, path)
+            for index, sample in enumerate(samples):
+                if sample is None:
+                    continue
+                at = self.start + index * spec.every_ms
+                message = messages.setdefault(index, Message(at, vehicle, at))
+                if isinstance(sample, tuple):
+                    message.position = sample
+                else:
+                    message.signals[self.signals[key].name] = sample
+        yield from (messages[index] for index in sorted(messages))
+
+    def samples(self, key: str, written: object, path: Path) -> list[Value | None] | list[Fix | None]:
+        """One track, checked; what is wrong is found, and then nothing comes of it."""
+        try:
+            if key == POSITION:
+                return read_positions(written if isinstance(written, str) else "nowhere")
+            signal = self.signal(key, path)
+            if signal is None:
+                return []
+            if isinstance(written, str):
+                values = read_samples(written)
+                if signal.type == "string":
+                    values = [_word(value) for value in values]
+                return values if self.all_fit(signal, values, path) else []
+        except SampleProblem as problem:
+            place = (1, problem.offset + 1)
+            self.findings.append(
+                self.placed.diagnostic("TT301", path, problem.message, hint=problem.hint, at=place)
+            )
+            return []
+        assert isinstance(written, tuple | float | int)  # a bool is one
+        listed: list[Value | None] = list(written) if isinstance(written, tuple) else [written]
+        return listed if self.all_fit(signal, listed, path) else []
+
+    def signal(self, key: str, path: Path) -> DecoderPath | None:
+        signal = self.signals.get(key)
+        if signal is None:
+            hint = did_you_mean(key, self.signals)
+            line, column = self.placed.position(path, of_key=True)
+            found = self.placed.diagnostic(
+                "TT303", path, f"the catalog has no signal {quote(key)}", hint=hint
+            )
+            self.findings.append(
+                Diagnostic(found.code, "error", found.file, line, column, found.path, found.message, hint)
+            )
+        return signal
+
+    def all_fit(self, signal: DecoderPath, values: list[Value | None], path: Path) -> bool:
+        """Whether `normalize` lets every value pass; numbers become floats on the way."""
+        for index, value in enumerate(values):
+            if value is None:
+                continue
+            reason = _misfit(signal, value)
+            if reason is not None:
+                place = path if len(values) == 1 else (*path, index)
+                written = f"{value:g}" if isinstance(value, float) else quote(value)
+                self.find("TT302", place, f"{written} {reason}", "write _ for nothing sent")
+                return False
+            if signal.type in NUMERIC:
+                values[index] = float(value)
+        return True
+
+    def step(self, index: int, step: Happening) -> Iterator[Entry]:
+        path: Path = ("spec", "steps", index)
+        at = instant_of(step.at, self.start)
+        if step.restart is not None:
+            yield Restart(at)
+        elif step.uplink is not None:
+            yield Uplink(at, is_back=step.uplink == "back")
+        else:
+            vehicle = self.vehicle(step.vehicle, path)
+            received_at = at if step.received_at is None else instant_of(step.received_at, self.start)
+            if received_at < at:
+                message = "a message cannot come before the instant that it tells of"
+                self.find("TT307", (*path, "receivedAt"), message, "receivedAt is at or later")
+            signals: dict[str, Value] = {}
+            for key, value in (step.signals or {}).items():
+                place = (*path, "signals", key)
+                signal = self.signal(key, place)
+                values: list[Value | None] = [value]
+                if signal is not None and self.all_fit(signal, values, place) and values[0] is not None:
+                    signals[signal.name] = values[0]
+            fix = step.position
+            position = None
+            if fix is not None:
+                accuracy = () if fix.accuracy is None else (fix.accuracy,)
+                position = (fix.latitude, fix.longitude, *accuracy)
+            yield Message(received_at, vehicle, at, signals, position)
+
+    # What is expected.
+
+    def expectations(self, running: list[str]) -> Iterator[Expected]:
+        spec = self.placed.document.spec
+        for index, what in enumerate(spec.expect):
+            path: Path = ("spec", "expect", index)
+            vehicle = self.vehicle(what.vehicle, path)
+            rule = what.rule
+            if rule is not None:
+                self.rule_is_known(rule, running, (*path, "rule"))
+            elif len(running) == 1:
+                rule = running[0]
+            elif what.state is not None or what.alerts is not None:
+                self.find("TT306", path, "several rules run here: which one is meant?", "rule: …")
+            yield Expected(index, vehicle, rule, what)
+
+    def vehicle(self, named: str | None, path: Path) -> str:
+        if named is None:
+            if len(self.vehicles) == 1:
+                return self.vehicles[0]
+            message = "several vehicles are here" if self.vehicles else "no vehicle is here"
+            self.find("TT306", path, f"{message}: which one is meant?", "vehicle: …")
+            return ""
+        if named not in self.vehicles:
+            hint = did_you_mean(named, self.vehicles) or "a vehicle has tracks, or a step with a message"
+            self.find("TT303", (*path, "vehicle"), f"no vehicle {quote(named)} is here", hint)
+        return named
+
+
+def _word(value: Value | None) -> Value | None:
+    """A word or a number among the samples of a text signal is a text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value
+
+
+def _misfit(signal: DecoderPath, value: Value) -> str | None:
+    """Why `normalize` would drop a value; None if it would not."""
+    if signal.type in NUMERIC:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"is no number, and {signal.name} is a {signal.type}"
+        if signal.type not in ("double", "float") and value != int(value):
+            return f"is not whole, and {signal.name} is a {signal.type}"
+        if signal.minimum is not None and value < signal.minimum:
+            return f"is below {signal.minimum:g}, the least of {signal.name}"
+        if signal.maximum is not None and value > signal.maximum:
+            return f"is above {signal.maximum:g}, the most of {signal.name}"
+    elif isinstance(value, str) != (signal.type == "string") or not isinstance(value, str | bool):
+        return f"is no {signal.type}, which {signal.name} is"
+    if signal.allowed is not None and value not in signal.allowed:
+        return f"is not one of {', '.join(map(str, sorted(signal.allowed, key=str)))}"
+    return None

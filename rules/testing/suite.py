@@ -1,0 +1,89 @@
+"""All tests of a rule set: chosen by name, run one by one, with the coverage that they reach together."""
+
+import fnmatch
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rules.compile import compile_rules
+from rules.documents import Diagnostic, Loaded
+from rules.engine import RuleSet
+from rules.testing.coverage import Coverage, Observers
+from rules.testing.expectations import Failure, failures
+from rules.testing.runs import run
+from rules.testing.scripts import Script, scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A test that was run; right if nothing failed."""
+
+    script: Script
+    failures: tuple[Failure, ...]
+
+    @property
+    def name(self) -> str:
+        """The test's."""
+        return self.script.name
+
+    @property
+    def file(self) -> str:
+        """Where it stands."""
+        return self.script.placed.file
+
+
+class Suite:
+    """The tests of one rule set."""
+
+    def __init__(self, loaded: Loaded, rules: RuleSet, found: list[Script]) -> None:
+        self.scripts = tuple(found)
+        self.warnings = rules.warnings
+        """The findings that are no errors."""
+        self._rules = rules
+        self._observers = Observers(loaded, rules) if found else None
+
+    def chosen(self, pattern: str | None) -> tuple[Script, ...]:
+        """The tests whose name, or the name of one of whose rules, fits the pattern: a part of it, or `*`."""
+        if pattern is None:
+            return self.scripts
+        wild = pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*"
+        return tuple(
+            script
+            for script in self.scripts
+            if any(
+                fnmatch.fnmatchcase(name, wild) for name in (script.name, *script.placed.document.spec.rules)
+            )
+        )
+
+    def run(self, pattern: str | None = None) -> Iterator[Verdict]:
+        """Run the chosen tests, in the order in which they were read."""
+        for script in self.chosen(pattern):
+            ran = run(script, only(self._rules, script.rules))
+            if self._observers is not None:
+                run(script, only(self._observers.rules, script.rules))
+            yield Verdict(script, tuple(failures(script, ran)))
+
+    def coverage(self) -> Coverage:
+        """What the tests that were run have seen."""
+        return Coverage((), ()) if self._observers is None else self._observers.coverage()
+
+
+def suite(loaded: Loaded) -> Suite | list[Diagnostic]:
+    """Return the tests of a set, or everything that is wrong with its rules and its tests."""
+    rules = compile_rules(loaded)
+    names = {placed.document.metadata.name for placed in (*loaded.alert_rules, *loaded.sequence_rules)}
+    found, findings = scripts(loaded, names)
+    if isinstance(rules, list):
+        return [*rules, *findings]
+    if findings:
+        return [*rules.warnings, *findings]
+    return Suite(loaded, rules, found)
+
+
+def only(rules: RuleSet, names: frozenset[str]) -> RuleSet:
+    """The set without the rules that have other names."""
+    return replace(
+        rules,
+        rules=tuple(rule for rule in rules.rules if rule.name in names),
+        sequences=tuple(pattern for pattern in rules.sequences if pattern.name in names),
+        absences=tuple(absence for absence in rules.absences if absence.name in names),
+    )
