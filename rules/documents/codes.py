@@ -142,10 +142,13 @@ CODES: dict[str, Code] = {
         "A value that the signal cannot have", "normalize would drop it: write _ for nothing sent."
     ),
     "TT303": Code("A name that the test's rule set does not have", "The hint names the nearest one."),
-    "TT304": Code("A step that is not one thing", "A message, a restart, or an uplink that is away or back."),
+    "TT304": Code("A step that is not one thing", "A message, registry, forget, restart or uplink."),
     "TT305": Code("An expectation that is not one thing", "One of state, alerts, commands and published."),
     "TT306": Code("A vehicle or a rule is to be named", "Only where the test has one may it be left out."),
     "TT307": Code(
         "Times that do not fit together", "A message comes at or after the instant that it tells of."
+    ),
+    "TT308": Code(
+        "A registration that the registry would refuse", "The message says all that is wrong with it."
     ),
 }

@@ -73,8 +73,15 @@ class Place(Closed):
     accuracy: Annotated[float, Field(ge=0)] | None = None
 
 
+class Registered(Closed):
+    """What the registry says of a vehicle."""
+
+    labels: dict[str, str] = Field(default_factory=dict)
+    attributes: dict[str, float | bool | str] = Field(default_factory=dict)
+
+
 class Happening(Closed):
-    """One thing that happens beside the tracks: a message, a restart, an uplink that goes away or is back."""
+    """One thing that happens beside the tracks: a message, of the registry, a restart, an absence."""
 
     at: Moment
     """Of a message its event time."""
@@ -83,6 +90,10 @@ class Happening(Closed):
     position: Place | None = None
     received_at: Moment | None = None
     """When a message came; when it was true, unless this says otherwise."""
+    registry: Registered | None = None
+    """What the registry says of the vehicle from now on."""
+    forget: Literal[True] | None = None
+    """The vehicle is taken out of the registry, and all that is known of it is forgotten."""
     restart: Literal[True] | None = None
     """All states are packed, dropped, and read again."""
     uplink: Literal["away", "back"] | None = None
@@ -102,8 +113,8 @@ class ExpectedAlert(Closed):
     """When it fired."""
     peak: JsonValue = None
     reason: str | None = None
-    by: Literal["silence"] | None = None
-    """`silence` if time without data made it fire."""
+    by: Literal["silence", "registry"] | None = None
+    """`silence` if time without data made it fire, `registry` if the registry did."""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     outcome: Literal["match", "timeout"] | None = None
@@ -169,6 +180,8 @@ class RuleTestSpec(Closed):
     """Between two samples of a track."""
     quiet_after_ms: Duration = 10_000
     """As the setting of that name: so long a vehicle's silence means nothing."""
+    registry: dict[str, Registered] = Field(default_factory=dict)
+    """What the registry says of vehicles when the test begins."""
     vehicles: dict[str, dict[str, Samples]] = Field(default_factory=dict)
     """For each vehicle the tracks of its signals, and of its `position`."""
     steps: Many[Happening] = ()
@@ -207,13 +220,19 @@ class RuleTest(Document):
 
 def _step_findings(step: Happening, path: tuple[str | int, ...]) -> Iterator[Finding]:
     is_message = step.signals is not None or step.position is not None
-    if is_message + (step.restart is not None) + (step.uplink is not None) != 1:
-        message = "a step is exactly one of a message (signals, position), restart and uplink"
+    others = [name for name in ("registry", "forget", "restart", "uplink") if getattr(step, name) is not None]
+    if is_message + len(others) != 1:
+        message = (
+            "a step is exactly one of a message (signals, position), registry, forget, restart and uplink"
+        )
         yield Finding("TT304", path, message, "write each as a step of its own")
-    elif not is_message:
-        for key, value in (("vehicle", step.vehicle), ("receivedAt", step.received_at)):
-            if value is not None:
-                yield Finding("TT304", (*path, key), f"only a message has {key}", "take it out", of_key=True)
+        return
+    if not is_message and step.received_at is not None:
+        message = "only a message has receivedAt"
+        yield Finding("TT304", (*path, "receivedAt"), message, "take it out", of_key=True)
+    if step.vehicle is not None and others in (["restart"], ["uplink"]):
+        message = f"{others[0]} is about all vehicles"
+        yield Finding("TT304", (*path, "vehicle"), message, "take it out", of_key=True)
 
 
 def _expectation_findings(expectation: Expectation, path: tuple[str | int, ...]) -> Iterator[Finding]:

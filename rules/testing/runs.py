@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rules.engine import Engine, Event, Fold, RuleSet, Standing
+from rules.engine import NOTHING, Engine, Event, Fold, Registration, RuleSet, Standing
 from rules.engine.memory import FOREVER
-from rules.testing.scripts import Message, Question, Restart, Script, Uplink
+from rules.testing.scripts import Message, Question, Registry, Restart, Script, Uplink
 
 TICK_MS = 1_000
 _LONGEST_GAP_MS = 5_000
@@ -40,6 +40,8 @@ class _Vehicle:
 
     states: list[Any]
     parts: list[dict[str, bytes]]
+    known: Registration = NOTHING
+    """Of the registry."""
 
 
 def run(script: Script, rules: RuleSet, **options: Any) -> Ran:
@@ -72,6 +74,8 @@ class _Stage:
                 case Question():
                     vehicle = self._vehicle(entry.vehicle)
                     self._ran.standings[entry.index] = self._engine.standing(vehicle.states[0], entry.rule)
+                case Registry():
+                    self._register(entry)
                 case Restart():
                     self._restart()
                 case Uplink(is_back=True) if self._is_away:
@@ -99,6 +103,17 @@ class _Stage:
             out: list[Any] = []
             fold.process(state, event, self._live, out)
             self._note(out, received_at)
+
+    def _register(self, entry: Registry) -> None:
+        vehicle = self._vehicle(entry.vehicle)
+        vehicle.known = NOTHING if entry.known is None else entry.known
+        for fold, state in zip(self._folds, vehicle.states, strict=True):
+            out: list[Any] = []
+            if entry.known is None:
+                fold.forget(state, self._live, entry.received_at, out)
+            else:
+                fold.register(state, entry.known, self._live, entry.received_at, out)
+            self._note(out, entry.received_at)
 
     def _tick_until(self, instant: int) -> None:
         """Tick up to an instant; seconds in which nothing can happen pass at once."""
@@ -145,4 +160,4 @@ class _Stage:
                         parts.pop(part, None)
                     else:
                         parts[part] = packed
-                vehicle.states[place] = fold.restore(name, parts)
+                vehicle.states[place] = fold.restore(name, parts, vehicle.known)

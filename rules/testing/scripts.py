@@ -10,9 +10,10 @@ from functools import cached_property
 
 from rules.documents import Diagnostic, Expectation, Loaded, Placed, RuleTest, did_you_mean, quote
 from rules.documents.diagnostics import Path
-from rules.documents.rule_test import Happening, Moment, instant_of
+from rules.documents.rule_test import Happening, Moment, Registered, instant_of
 from rules.documents.samples import Fix, SampleProblem, Value, read_positions, read_samples
 from rules.documents.signal_catalog import NUMERIC, DecoderPath, SignalCatalog
+from rules.engine import NOTHING, Registration, RegistrationError, registration
 from rules.instants import parse_instant
 
 POSITION = "position"
@@ -28,6 +29,15 @@ class Message:
     at: int
     signals: dict[str, Value] = field(default_factory=dict)
     position: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The registry says this of a vehicle; None: the vehicle is forgotten."""
+
+    received_at: int
+    vehicle: str
+    known: Registration | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Question:
     rule: str
 
 
-Entry = Message | Restart | Uplink | Question
+Entry = Message | Registry | Restart | Uplink | Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,12 @@ class _Writer:
             self.rule_is_known(name, self.names, ("spec", "rules", index))
         running = [name for name in self.names if not spec.rules or name in spec.rules]
         messages = [each for vehicle in spec.vehicles for each in self.tracks(vehicle)]
-        self.vehicles = list(dict.fromkeys([*spec.vehicles, *(s.vehicle for s in spec.steps if s.vehicle)]))
+        named = [*spec.vehicles, *spec.registry, *(step.vehicle for step in spec.steps if step.vehicle)]
+        self.vehicles = list(dict.fromkeys(named))
+        registry = [
+            Registry(self.start, vehicle, self.known(registered, ("spec", "registry", vehicle)))
+            for vehicle, registered in spec.registry.items()
+        ]
         steps = [entry for index, step in enumerate(spec.steps) for entry in self.step(index, step)]
         expected = list(self.expectations(running))
         if self.findings:
@@ -142,7 +157,7 @@ class _Writer:
             for it in expected
             if it.what.at is not None and it.rule is not None
         ]
-        entries: list[Entry] = [*messages, *steps]
+        entries: list[Entry] = [*registry, *messages, *steps]
         entries.sort(key=lambda entry: entry.received_at)
         entries = sorted([*entries, *questions], key=lambda entry: entry.received_at)
         end = max([self.start, *(entry.received_at for entry in entries)])
@@ -241,6 +256,9 @@ class _Writer:
             yield Restart(at)
         elif step.uplink is not None:
             yield Uplink(at, is_back=step.uplink == "back")
+        elif step.registry is not None or step.forget is not None:
+            known = None if step.registry is None else self.known(step.registry, (*path, "registry"))
+            yield Registry(at, self.vehicle(step.vehicle, path), known)
         else:
             vehicle = self.vehicle(step.vehicle, path)
             received_at = at if step.received_at is None else instant_of(step.received_at, self.start)
@@ -260,6 +278,14 @@ class _Writer:
                 accuracy = () if fix.accuracy is None else (fix.accuracy,)
                 position = (fix.latitude, fix.longitude, *accuracy)
             yield Message(received_at, vehicle, at, signals, position)
+
+    def known(self, registered: Registered, path: Path) -> Registration:
+        try:
+            return registration(registered.labels, registered.attributes)
+        except RegistrationError as error:
+            for problem in error.problems:
+                self.find("TT308", path, problem)
+            return NOTHING
 
     # What is expected.
 

@@ -169,3 +169,26 @@ spec: {circle: {latitude: 31.2, longitude: 121.4, radiusMeters: 500}}
     assert [verdict.failures for verdict in found.run()] == [()]
     (inside,) = (it for it in found.coverage().branches if "inside" in it.text)
     assert inside.seen == {True, False}
+
+
+LABELLED = FAST.replace("spec:", "spec:\n  vehicles: vehicle.labels.model == 'ET5'").replace(
+    "speed > 130", "speed > vehicle.attributes.limit"
+)
+
+
+def test_the_registry_speaks_from_the_start_and_in_steps_also_over_restarts():
+    spec = """
+  registry: {v1: {labels: {model: ET5}, attributes: {limit: 100}}, v2: {labels: {model: ET7}}}
+  vehicles: {v1: {speed: 120x20}, v2: {speed: 120x20}}
+  steps:
+    - {at: 2s, restart: true}
+    - {at: 8s, vehicle: v1, registry: {labels: {model: ET5}, attributes: {limit: 130}}}
+    - {at: 10s, vehicle: v2, registry: {labels: {model: ET5}, attributes: {limit: 100}}}
+    - {at: 18s, vehicle: v2, forget: true}
+  expect:
+    - {vehicle: v1, alerts: [{startsAt: 0s, firedAt: 5s, endsAt: 8s, reason: cleared}]}
+    - {vehicle: v2, alerts: [{startsAt: 10s, firedAt: 15s, endsAt: 18s, reason: forgotten}]}
+    - {vehicle: v2, at: 17s, state: firing}
+    - {vehicle: v2, at: 19s, state: inactive}
+"""
+    assert told(spec, LABELLED) == []
