@@ -69,7 +69,7 @@ class _Chunk:
 class Memory:
     """The marks of one vehicle, oldest chunk first."""
 
-    __slots__ = ("_chunks", "_forgotten", "_newest", "_written")
+    __slots__ = ("_chunks", "_forgotten", "_gone", "_newest", "_written")
 
     def __init__(self) -> None:
         self._chunks: deque[_Chunk] = deque()
@@ -77,6 +77,8 @@ class Memory:
         self._written = 0
         """Chunks with a smaller number are in the changelog as they are."""
         self._forgotten: set[int] = set()
+        self._gone: frozenset[int] = frozenset()
+        """Places in the changelog at which a memory before this one may have left something."""
 
     def seen(self, message_mark: int, received_at: int) -> bool:
         """True if the mark is remembered; otherwise it is from now on. `received_at` in milliseconds."""
@@ -103,9 +105,9 @@ class Memory:
 
     def changes(self) -> list[tuple[int, bytes | None]]:
         """What was written or forgotten since the last call: (place of the chunk, the chunk or None)."""
-        changed: dict[int, bytes | None] = {
-            number % CHUNKS: None for number in self._forgotten if number < self._written
-        }
+        changed: dict[int, bytes | None] = dict.fromkeys(self._gone)
+        self._gone = frozenset()
+        changed |= {number % CHUNKS: None for number in self._forgotten if number < self._written}
         for chunk in self._chunks:
             if chunk.number >= self._written:
                 changed[chunk.number % CHUNKS] = _HEAD.pack(chunk.number, chunk.received_at) + chunk.marks
@@ -114,6 +116,18 @@ class Memory:
             last = self._chunks[-1]
             self._written = last.number + 1 if last.is_full else last.number
         return sorted(changed.items())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is remembered."""
+        return not self._chunks
+
+    def emptied(self) -> "Memory":
+        """A memory of nothing in the place of this one: `changes` tells what there is to delete."""
+        memory = Memory()
+        numbers = {chunk.number for chunk in self._chunks} | self._forgotten
+        memory._gone = self._gone | {number % CHUNKS for number in numbers}
+        return memory
 
     @classmethod
     def of(cls, written: dict[int, bytes]) -> "Memory":

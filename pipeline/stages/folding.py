@@ -16,7 +16,7 @@ from pipeline.stages.clocks import Clocks
 from pipeline.stages.deadlines import Deadlines
 from pipeline.stages.outcomes import Outputs
 from pipeline.stages.registry import decode_registration
-from pipeline.stages.telemetry import decode_telemetry
+from pipeline.stages.telemetry import CAUSE, UNSEEN, decode_telemetry
 from rules import Event
 from rules.engine import NOTHING, Fold, Registration, RegistrationError
 
@@ -85,8 +85,11 @@ class VehicleLogic(Generic[S]):
             changed.append((key, None if known is None else known.pack()))
         self._registrations_changed.clear()
         for vehicle_id in self._forgotten:
-            if vehicle_id not in self._registered and not self._fold.snapshot(self._vehicles[vehicle_id]):
+            if not self._fold.snapshot(self._vehicles[vehicle_id]):
                 del self._vehicles[vehicle_id]
+                known = self._registered.pop(vehicle_id, None)
+                if known is not None:
+                    self._packed[vehicle_id] = {_REGISTRY: known.pack()}
         self._forgotten.clear()
         self._counts.flush()
         return changed
@@ -204,14 +207,18 @@ class VehicleLogic(Generic[S]):
         self._deadlines.arm(vehicle_id, self._fold.next_deadline(vehicle))
 
     def _forget(self, record: Record) -> None:
-        """A null in the telemetry: the vehicle is forgotten, and what the registry said before it."""
+        """A null in the telemetry: the vehicle is forgotten, and what the registry said before it.
+
+        Unless nobody asked for it: what the registry says waits for the vehicle to come back.
+        """
         vehicle_id = (record.key or b"").decode("utf-8", "replace")
         if not self._is_known(vehicle_id):
             return
         vehicle = self._vehicle(vehicle_id)
         known = self._registered.get(vehicle_id)
         self._forgo(vehicle_id, vehicle)
-        if known is not None and known.at > record.timestamp:
+        is_unseen = (CAUSE, UNSEEN) in ((name, content) for name, content in record.headers)
+        if known is not None and (is_unseen or known.at > record.timestamp):
             self._registered[vehicle_id] = known
             clocks = self._clocks
             self._fold.register(vehicle, known, clocks.live, clocks.received, self._outcomes)

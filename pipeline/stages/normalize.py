@@ -2,6 +2,10 @@
 
 A message becomes a telemetry record, a dead letter, or one more duplicate that was counted: nothing else, and
 nothing twice. Ticks pass through, so that time goes on downstream.
+
+A null for a vehicle makes it forgotten: here, and in every rule stage, since it is passed on. The same null
+is written here for a vehicle that was unseen for its time to live, so that who is forgotten, and between
+which two messages, stands in the log that all rule stages read.
 """
 
 from collections import Counter
@@ -17,21 +21,26 @@ from pipeline.runtime.stage import Output, Record, Stage
 from pipeline.stages.documents import load_catalog
 from pipeline.stages.duplicates import Memory, mark
 from pipeline.stages.payloads import PayloadShape, Reader, Unusable, codec_of, shape_of
-from pipeline.stages.settings import RuleStageSettings
-from pipeline.stages.telemetry import encode_telemetry
+from pipeline.stages.settings import NormalizeSettings
+from pipeline.stages.telemetry import CAUSE, UNSEEN, encode_telemetry
+from pipeline.stages.unseen import Unseen
 
 MAX_VEHICLE_ID = 256
 _FORMAT = b"\x01"
 MESSAGES = Metric("telltale_normalize_messages_total", "Messages by what became of them", ["outcome"])
 DROPPED = Metric("telltale_normalize_signals_dropped_total", "Signals that were not used", ["reason"])
+FORGOTTEN = Metric("telltale_normalize_vehicles_forgotten_total", "Vehicles that were forgotten", ["cause"])
+_SEEN = b"@seen"
+_ASKED = b"asked"
 _ENVELOPE = Envelope("vehicle.telemetry", "normalize")
 
 
 class Normalize:
-    """One partition of the stage: the memory of its vehicles' last messages."""
+    """One partition of the stage: the memory of its vehicles' last messages, and when they were seen."""
 
-    def __init__(self, shape: PayloadShape) -> None:
+    def __init__(self, shape: PayloadShape, vehicle_ttl_ms: int = 0) -> None:
         self._reader = Reader(shape)
+        self._unseen = Unseen(vehicle_ttl_ms)
         self._memories: dict[bytes, Memory] = {}
         self._chunks: dict[bytes, dict[int, bytes]] = {}
         self._touched: set[bytes] = set()
@@ -40,10 +49,14 @@ class Normalize:
     # -- state ---------------------------------------------------------------------------------------------
 
     def restore(self, key: bytes, value: bytes) -> None:
-        """A changelog record: vehicle id, zero byte, number of the chunk; format byte, chunk."""
+        """A changelog record: vehicle id, zero byte, number of the chunk or `@seen`; format byte, content."""
+        vehicle, _, part = key.partition(b"\0")
+        if part == _SEEN:
+            self._unseen.restore(vehicle, value)
+            return
         if value[:1] != _FORMAT:
             raise ValueError(f"state of {key!r} has format {value[:1].hex()}, known is {_FORMAT.hex()}")
-        self._chunks.setdefault(key[:-2], {})[key[-1]] = value[1:]
+        self._chunks.setdefault(vehicle, {})[key[-1]] = value[1:]
 
     def restored(self, clock: bytes | None) -> None:
         """Nothing to do: this stage has no clock, and memories are built when their vehicle speaks."""
@@ -54,7 +67,11 @@ class Normalize:
             for vehicle in self._touched
             for place, chunk in self._memories[vehicle].changes()
         ]
+        for vehicle in self._touched:
+            if self._memories[vehicle].is_empty:
+                del self._memories[vehicle]
         self._touched.clear()
+        changed += [(vehicle + b"\0" + _SEEN, packed) for vehicle, packed in self._unseen.changes()]
         for metric, tally in ((MESSAGES, self._outcomes), (DROPPED, self._reader.dropped)):
             for label, number in tally.items():
                 metric.labels(label).inc(number)
@@ -73,9 +90,19 @@ class Normalize:
     # -- records -------------------------------------------------------------------------------------------
 
     def process(self, _topic: str, records: Sequence[Record], out: list[Output]) -> None:
+        unseen = self._unseen
         for record in records:
+            if record.timestamp >= unseen.due:
+                out.extend(
+                    self._forget(vehicle, record.timestamp, UNSEEN)
+                    for vehicle in unseen.gone(record.timestamp)
+                )
             if record.key is None and _is_tick(record):
                 out.append(Output("vehicle.telemetry", None, record.value, (), record.timestamp, None))
+                continue
+            if record.value is None and _is_vehicle(record.key):
+                assert record.key is not None
+                out.append(self._forget(record.key, record.timestamp, _ASKED))
                 continue
             try:
                 output = self._normalize(record)
@@ -106,6 +133,7 @@ class Normalize:
         reading = self._reader.read(value, received_at, codec_of(content_type))
         if memory is None:
             memory = self._memory(key)
+        self._unseen.see(key, received_at)
         if memory.seen(mark(reading.stamp, reading.sequence, value), received_at):
             return None
         self._touched.add(key)
@@ -119,6 +147,14 @@ class Normalize:
             received_at,
             None,
         )
+
+    def _forget(self, vehicle: bytes, at: int, cause: bytes) -> Output:
+        """Forget the vehicle, and say so to the rule stages."""
+        self._memories[vehicle] = self._memory(vehicle).emptied()
+        self._touched.add(vehicle)
+        self._unseen.forget(vehicle)
+        FORGOTTEN.labels(cause.decode()).inc()
+        return Output("vehicle.telemetry", vehicle, None, ((CAUSE, cause),), at, None)
 
 
 def _check_vehicle(key: bytes) -> str:
@@ -134,25 +170,32 @@ def _check_vehicle(key: bytes) -> str:
     return vehicle_id
 
 
+def _is_vehicle(key: bytes | None) -> bool:
+    try:
+        return bool(key) and bool(_check_vehicle(key or b""))
+    except Unusable:
+        return False
+
+
 def _is_tick(record: Record) -> bool:
     return record.value is not None and record.value.startswith(b'{"receivedAt"')
 
 
-def stage(settings: RuleStageSettings) -> Stage:
+def stage(settings: NormalizeSettings) -> Stage:
     """The stage, with the catalog that the settings name. Raises ConfigurationError."""
     shape = shape_of(load_catalog(settings.rules))
     return Stage(
         name="normalize",
         inputs=("vehicle.raw",),
-        logic=lambda _partition: Normalize(shape),
+        logic=lambda _partition: Normalize(shape, settings.vehicle_ttl_ms),
         outputs=("vehicle.telemetry", "vehicle.dead-letter"),
         check_keys=True,
     )
 
 
-async def main(context: Context[RuleStageSettings]) -> None:
+async def main(context: Context[NormalizeSettings]) -> None:
     """Run the stage until the process is asked to stop."""
     await run_stage(context, stage(context.settings))
 
 
-process = Process("normalize", RuleStageSettings, main, "Payloads to checked signals, each message once")
+process = Process("normalize", NormalizeSettings, main, "Payloads to checked signals, each message once")

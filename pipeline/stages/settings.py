@@ -17,3 +17,12 @@ class RuleStageSettings(StageSettings):
     quiet_after_ms: Milliseconds = Field(
         10_000, description="silence that is no silence yet: longer than the vehicles' upload interval"
     )
+
+
+class NormalizeSettings(RuleStageSettings):
+    """When a vehicle is forgotten."""
+
+    vehicle_ttl_ms: Milliseconds = Field(
+        90 * 24 * 3_600_000,
+        description="a vehicle unseen for so long is forgotten by every rule stage; 0: never",
+    )

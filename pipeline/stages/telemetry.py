@@ -1,6 +1,7 @@
 """The record on vehicle.telemetry: written by `normalize`, read by every rule stage.
 
-A record without a key is a tick: no vehicle said anything, but time went on and an uplink was there.
+A record without a key is a tick: no vehicle said anything, but time went on and an uplink was there. A record
+without a value makes the vehicle forgotten; its header says why.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,11 @@ import orjson
 
 from pipeline.stages.payloads import Position, Reading
 from rules.instants import format_instant, parse_instant
+
+CAUSE = "cause"
+"""Header of a record without a value."""
+UNSEEN = b"unseen"
+"""Nobody asked: nothing was heard of the vehicle for `vehicleTtl`. What the registry says of it stays."""
 
 
 class Fix(msgspec.Struct, gc=False):
