@@ -99,7 +99,7 @@ def _judge(part: Part, when: Compiled, clear: Compiled | None) -> None:
                 message = f"changed({read.signal}) holds for a message only, never {key} a time"
                 part.find("TT204", path, message, hint=f"take {key} away, or compare with prev(...)")
     signals = part.vocabulary.catalog.spec.signals
-    read_ones = {read.signal for read in when.reads if read.kind not in ("local", "age")}
+    read_ones = {read.signal for read in when.reads if read.kind not in ("local", "age", "window")}
     for name in sorted(read_ones & signals.keys()):
         stale_after = signals[name].stale_after_ms
         if stale_after is not None and stale_after < spec.for_ms:

@@ -22,11 +22,15 @@ from rules.language import (
     Environment,
     Named,
     Problem,
+    Read,
     Type,
     compile_template,
 )
 
 Path = tuple[str | int, ...]
+
+MOST_WINDOWED = 64
+"""Signals of one rule set of which samples are kept for windows: what a vehicle may cost has a bound."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class Vocabulary:
     findings: list[Diagnostic] = field(default_factory=list)
     named: Mapping[str, Named] = field(default_factory=dict)
     """What authors have defined."""
+    windowed: set[str] = field(default_factory=set)
+    """The signals over which some expression has a window."""
     _environments: dict[tuple[tuple[str, Type], ...], Environment] = field(default_factory=dict)
 
     def environment(self, **names: Type) -> Environment:
@@ -116,6 +122,7 @@ class Part:
         """Compile one expression; None after noting its problems."""
         compiled = environment.compile(text, expect)
         if isinstance(compiled, Compiled):
+            self._keep(compiled.reads, path)
             return compiled
         self.find_problems(compiled, path)
         return None
@@ -136,6 +143,7 @@ class Part:
         if isinstance(template, list):
             self.find_problems(template, path)
             return text
+        self._keep(template.reads, path)
         return template
 
     def texts(
@@ -174,6 +182,19 @@ class Part:
             case list():
                 return [self._payload(environment, item, (*path, at)) for at, item in enumerate(payload)]
         return payload
+
+    def _keep(self, reads: Sequence[Read], path: Path) -> None:
+        """Note the signals of which an expression wants samples kept."""
+        windowed = self.vocabulary.windowed
+        for read in reads:
+            if read.window is None or read.signal in windowed:
+                continue
+            windowed.add(read.signal)
+            if len(windowed) == MOST_WINDOWED + 1:
+                message = (
+                    f"the set has windows over more than {MOST_WINDOWED} signals, {read.signal} is one more"
+                )
+                self.find("TT206", path, message, hint="let an AggregationRule do it, which keeps no samples")
 
     def find_problems(self, problems: Sequence[Problem], path: Path) -> None:
         """Note problems inside the text at `path`."""

@@ -126,6 +126,10 @@ CODES: dict[str, Code] = {
     "TT205": Code(
         "A hold longer than its signal is known", "A silent vehicle never fires it; see docs/rules.md."
     ),
+    "TT206": Code(
+        "Windows over too many signals",
+        "The samples of at most 64 signals are kept; an AggregationRule needs none of them.",
+    ),
     "TT207": Code(
         "A silence of a signal that the catalog does not have", "Use a name or alias of the catalog."
     ),

@@ -281,7 +281,8 @@ class Engine:
             wilts = ts + layout.stale_after[slot]
             if wilts < frontier:
                 memory.wilt(slot)
-            for due in (wilts, *(ts + age for age in layout.ages[slot])):
+            timed = layout.kept[slot].timed if slot in layout.kept else ()
+            for due in (wilts, *(ts + after for after in (*layout.ages[slot], *timed))):
                 if frontier <= due < vehicle.due:
                     vehicle.due = due
         position = position_of(event)

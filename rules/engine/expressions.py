@@ -10,10 +10,12 @@ from rules.engine.memory import FACT, Layout, Look
 from rules.engine.needs import needed
 from rules.engine.ruleset import Compiled, Read, Template
 from rules.language.values import UNKNOWN, UnknownValue
+from rules.language.windows import Window
 
 _LOCALS = {"vehicle.id": "vehicle.id", "value": "alert.value"}
 
-Place = tuple[str, int]
+Place = tuple[str | Window, int]
+"""A kind of read or a window, and the slot of the signal; -1 where there is none."""
 
 
 def places_of(reads: Sequence[Read], layout: Layout) -> tuple[Place, ...]:
@@ -23,20 +25,31 @@ def places_of(reads: Sequence[Read], layout: Layout) -> tuple[Place, ...]:
 
 def _place_of(read: Read, layout: Layout) -> Place:
     if read.kind != "local":
-        return read.kind, layout.slots[read.signal]
+        return read.window or read.kind, layout.slots[read.signal]
     return (_LOCALS[read.signal], -1) if read.signal in _LOCALS else (read.signal, FACT)
 
 
 class Expression:
     """A compiled expression, tied to the layout of a memory."""
 
-    __slots__ = ("_evaluate", "_fast", "_needs", "ages", "compiled", "facts", "places", "slot", "slots")
+    __slots__ = (
+        "_evaluate",
+        "_fast",
+        "_needs",
+        "ages",
+        "compiled",
+        "facts",
+        "places",
+        "slot",
+        "slots",
+        "windows",
+    )
 
     def __init__(self, compiled: Compiled, layout: Layout) -> None:
         self.compiled = compiled
         self.places = places_of(compiled.reads, layout)
         self.slots = frozenset(slot for _, slot in self.places if slot >= 0)
-        self.facts = frozenset(key for key, slot in self.places if slot == FACT)
+        self.facts = frozenset(key for key, slot in self.places if slot == FACT and isinstance(key, str))
         """What it reads of the registry."""
         self.slot: int | None = None
         """Of the signal whose value is the whole expression, as most alerts' value is."""
@@ -46,6 +59,10 @@ class Expression:
             and compiled.source == compiled.reads[0].name
         ):
             self.slot = self.places[0][1]
+        self.windows = frozenset(
+            (slot, kind.duration_ms) for kind, slot in self.places if isinstance(kind, Window)
+        )
+        """(slot, milliseconds) of each window that it reads."""
         self.ages = frozenset((layout.slots[signal], limit) for signal, limit in compiled.age_limits)
         self._evaluate = compiled.evaluate
         self._fast: Callable[..., object] | None = None

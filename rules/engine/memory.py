@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from rules.engine import windows
+from rules.engine.rings import Kept, Ring
 from rules.engine.ruleset import Absence, Compiled, Pattern, Rule, RuleSet, Signal, Template
 from rules.language.values import UNKNOWN
+from rules.language.windows import Window
 
 NEVER = -(2**62)
 """Before every instant."""
@@ -34,6 +37,8 @@ class Layout:
     with_history: frozenset[int]
     soonest: tuple[int, ...]
     """The time after a sample at which its first timer is due."""
+    kept: Mapping[int, Kept] = field(default_factory=dict)
+    """Slot to what the windows over its signal need."""
 
 
 def layout_of(rules: RuleSet) -> Layout:
@@ -55,26 +60,42 @@ def layout_for(
     """Give each signal that something reads a slot, in the catalog's order, which is that of messages."""
     limits: dict[str, set[int]] = {}
     history: set[str] = set()
+    windowed: dict[str, list[Window]] = {}
+    timed: dict[str, set[int]] = {}
     expressions = list(expressions)
     for part in (*expressions, *texts):
         for read in part.reads:
             if read.kind == "local":
                 continue
             limits.setdefault(read.signal, set())
+            if read.window is not None:
+                windowed.setdefault(read.signal, []).append(read.window)
             if read.kind in _HISTORY:
                 history.add(read.signal)
     for expression in expressions:
         for signal, limit in expression.age_limits:
             limits.setdefault(signal, set()).update([limit] if limit >= 0 else [])
+        for read in expression.reads:
+            if read.window is not None:
+                timed.setdefault(read.signal, set()).add(read.window.duration_ms)
     names = (*(name for name in known if name in limits), *sorted(limits.keys() - known.keys()))
     stale = [known[name].stale_after_ms if name in known else None for name in names]
     stale_after = tuple(FOREVER if after is None else after for after in stale)
     ages = tuple(tuple(sorted(limits[name])) for name in names)
     slots = {name: slot for slot, name in enumerate(names)}
     soonest = tuple(
-        min(after, *slot_ages, FOREVER) for after, slot_ages in zip(stale_after, ages, strict=True)
+        min(after, *slot_ages, *timed.get(name, ()), FOREVER)
+        for name, after, slot_ages in zip(names, stale_after, ages, strict=True)
     )
-    return Layout(names, slots, stale_after, ages, frozenset(slots[name] for name in history), soonest)
+    kept = {
+        slots[name]: Kept(
+            tuple(sorted({window.duration_ms for window in found})),
+            frozenset(window.function for window in found),
+            tuple(sorted(timed.get(name, ()))),
+        )
+        for name, found in windowed.items()
+    }
+    return Layout(names, slots, stale_after, ages, frozenset(slots[name] for name in history), soonest, kept)
 
 
 def _expressions(rule: Rule) -> list[Compiled]:
@@ -124,6 +145,8 @@ class Memory:
     """The last values of signals that are UNKNOWN by age."""
     facts: Mapping[str, object] = field(default_factory=dict)
     """What the registry says of the vehicle, by the keys of the language."""
+    rings: dict[int, Ring] = field(default_factory=dict)
+    """The samples of the signals over which there are windows."""
 
     @classmethod
     def empty(cls, layout: Layout) -> "Memory":
@@ -131,7 +154,8 @@ class Memory:
         size = len(layout.names)
         previous: dict[int, object] = dict.fromkeys(layout.with_history, UNKNOWN)
         times = dict.fromkeys(layout.with_history, NEVER)
-        return cls(layout, [UNKNOWN] * size, [NEVER] * size, previous, times, {})
+        rings = {slot: Ring(kept) for slot, kept in layout.kept.items()}
+        return cls(layout, [UNKNOWN] * size, [NEVER] * size, previous, times, {}, rings=rings)
 
     def take(self, slot: int, at: int, value: object) -> None:
         """A sample that is not older than the signal's last one."""
@@ -141,6 +165,8 @@ class Memory:
         self.stale.pop(slot, None)
         self.values[slot] = value
         self.times[slot] = at
+        if slot in self.rings:
+            self.rings[slot].take(at, value)
 
     def last(self, slot: int) -> object:
         """The last value, however old."""
@@ -189,6 +215,27 @@ class Memory:
                 reached.append((slot, at - time))
         return wilted, reached
 
+    def next_leave(self, frontier: int) -> int:
+        """First instant from `frontier` on at which a sample leaves a window that is judged then; or FOREVER.
+
+        At an instant at which the signal itself was said, that message has had the window judged.
+        """
+        soonest = FOREVER
+        for slot, ring in self.rings.items():
+            leaves = ring.next_leave(frontier + (self.times[slot] == frontier))
+            if leaves < soonest:
+                soonest = leaves
+        return soonest
+
+    def leaves_at(self, at: int) -> list[tuple[int, int]]:
+        """(slot, duration) of each window that a sample leaves at this instant."""
+        return [
+            (slot, duration)
+            for slot, ring in self.rings.items()
+            if self.times[slot] != at
+            for duration in ring.leaves_at(at)
+        ]
+
 
 @dataclass(slots=True)
 class Look:
@@ -204,9 +251,11 @@ class Look:
     is_past: bool = False
     """Whether time has passed the instant: an age that a signal has just reached is exceeded."""
 
-    def get(self, kind: str, slot: int) -> object:
+    def get(self, kind: str | Window, slot: int) -> object:
         """One value; UNKNOWN where there is none."""
         memory = self.memory
+        if isinstance(kind, Window):
+            return windows.ask(memory.rings[slot], self.at, kind)
         if slot == FACT:
             return memory.facts.get(kind, UNKNOWN)
         match kind:

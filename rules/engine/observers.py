@@ -1,7 +1,8 @@
 """Everything beyond the common path: an alert is observed, because a message touched it or a timer is due.
 
 Order at one instant: messages, then the holds of alerts (`for`, `keepFiringFor`, `staleGrace`), then
-sequences, then signals that turn stale or reach an age. Within each, rules in the order of their names.
+sequences, then signals that turn stale or reach an age and samples that leave a window. Within each, rules
+in the order of their names.
 """
 
 from collections.abc import Collection
@@ -103,6 +104,8 @@ class Observer:
     def next_due(self, vehicle: VehicleState, frontier: int) -> int:
         """The first instant, from `frontier` on, at which a timer is due; FOREVER if none is."""
         soonest = vehicle.memory.next_due(frontier)
+        if vehicle.memory.rings:
+            soonest = min(soonest, vehicle.memory.next_leave(frontier))
         for index, alert in vehicle.alerts.items():
             due = self._rules[index].due(alert)
             if due is not None and due < soonest:
@@ -134,6 +137,9 @@ class Observer:
         for limit in reached:
             readers |= vehicle.program.age_readers.get(limit, 0)
             beside |= vehicle.program.age_readers_beside.get(limit, 0)
+        for window in vehicle.memory.leaves_at(at):
+            readers |= vehicle.program.window_readers.get(window, 0)
+            beside |= vehicle.program.window_readers_beside.get(window, 0)
         for index in bits(readers | beside):
             alert = vehicle.alerts.get(index)
             if readers >> index & 1 or (alert is not None and alert.phase is Phase.FIRING):

@@ -43,6 +43,8 @@ class Program:
         "rules",
         "sequence_readers",
         "shapes",
+        "window_readers",
+        "window_readers_beside",
     )
 
     def __init__(self, programs: "Programs", enabled: int) -> None:
@@ -62,6 +64,9 @@ class Program:
         self.fact_readers: dict[str, int] = {}
         """What the registry says to the rules whose condition reads it."""
         self.fact_readers_beside: dict[str, int] = {}
+        self.window_readers: dict[tuple[int, int], int] = {}
+        """(slot, duration) to the rules whose condition reads a window of it."""
+        self.window_readers_beside: dict[tuple[int, int], int] = {}
         self.sequence_readers: dict[int, int] = {}
         """Slot to the sequences of which a step reads it: a bit for each sequence of the set."""
         for rule in programs.rules:
@@ -80,6 +85,10 @@ class Program:
                 self.fact_readers[key] = self.fact_readers.get(key, 0) | bit
             for key in rule.facts_beside:
                 self.fact_readers_beside[key] = self.fact_readers_beside.get(key, 0) | bit
+            for window in rule.when.windows:
+                self.window_readers[window] = self.window_readers.get(window, 0) | bit
+            for window in rule.windows_beside:
+                self.window_readers_beside[window] = self.window_readers_beside.get(window, 0) | bit
 
         for sequence in programs.sequences:
             if self.runs(sequence):

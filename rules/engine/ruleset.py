@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from rules.engine.sequences import Plan
 from rules.geometry import Shape
+from rules.language.windows import Window
 
 
 class Read(Protocol):
@@ -20,6 +21,8 @@ class Read(Protocol):
     def signal(self) -> str: ...
     @property
     def name(self) -> str: ...
+    @property
+    def window(self) -> Window | None: ...
 
 
 class Compiled(Protocol):

@@ -28,6 +28,7 @@ class RunningRule:
         "slots_beside",
         "value",
         "when",
+        "windows_beside",
     )
 
     def __init__(self, index: int, rule: Rule, layout: Layout) -> None:
@@ -50,6 +51,7 @@ class RunningRule:
         """Read by anything but the condition: they concern the alert only while there is one."""
         self.ages_beside = frozenset(limit for part in beside for limit in part.ages)
         self.facts_beside = frozenset(key for part in beside for key in part.facts)
+        self.windows_beside = frozenset(window for part in beside for window in part.windows)
 
     def wants_attention(self, alert: Alert) -> bool:
         """Whether a message can move the alert without changing the truth of its condition."""

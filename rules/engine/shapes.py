@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from rules.engine.expressions import Expression, truth_of
 from rules.engine.memory import FACT, FOREVER, HISTORY, NEVER, Layout, Memory
 from rules.engine.thresholds import group_code, groups_of
+from rules.engine.windows import FUNCTIONS, code
 from rules.language.values import UNKNOWN, UnknownValue
+from rules.language.windows import Window
 
 Run = Callable[[Memory, Collection[object], int, str], int]
 
@@ -107,6 +109,8 @@ def shape_run(
             said = "".join(f"{values[slot]}, " for slot in row)
             lines.append(f" _v[{row[0]}:{row[-1] + 1}] = ({said})")
             lines.append(f" _t[{row[0]}:{row[-1] + 1}] = [_ts] * {len(row)}")
+        kept = [slot for slot in carried if slot in layout.kept]
+        lines += [f" _memory.rings[{slot}].take(_ts, {values[slot]})" for slot in kept]
     for (kind, slot), name in wanted.items():
         read = _read(kind, slot, values)
         if read != name:
@@ -143,6 +147,7 @@ def shape_run(
             lines.append(f" else: _doubts.skipped |= {skipped:#x}")
     lines.append(f" return _m << {lowest}" if lowest else " return _m")
     space.update({f"_{kind}": function for kind, function in HISTORY.items()})
+    space.update({f"_w_{name}": function for name, function in FUNCTIONS.items()})
     exec(compile("\n".join(lines), f"<messages of {len(names)} signals>", "exec"), space)
     run: Run = space["run"]  # type: ignore[assignment]
     return run
@@ -164,8 +169,10 @@ def soonest_of(slots: Collection[int], layout: Layout) -> int:
     return min((layout.soonest[slot] for slot in slots), default=FOREVER)
 
 
-def _read(kind: str, slot: int, values: dict[int, str]) -> str:
+def _read(kind: str | Window, slot: int, values: dict[int, str]) -> str:
     """The Python of one read, in a function that has stored the message's `values` (slot to local)."""
+    if isinstance(kind, Window):
+        return code(kind, f"_memory.rings[{slot}]", "_ts")
     if slot == FACT:
         return f"_memory.facts.get({kind!r}, UNKNOWN)"
     match kind:

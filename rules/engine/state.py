@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from rules.engine import ring_parts
 from rules.engine.absence_state import pack_heard, pack_told, unpack_heard, unpack_told
 from rules.engine.absences import Heard, due
 from rules.engine.alerts import Alert, Phase
@@ -52,6 +53,8 @@ def snapshot(vehicle: VehicleState) -> dict[str, bytes]:
         parts[SEQUENCE + _sequences(vehicle)[index].pattern.name] = _matching(vehicle, index)
     for index in vehicle.absences:
         parts[ABSENCE + _absence_name(vehicle, index)] = _told(vehicle, index)
+    if vehicle.memory.rings:
+        parts.update(ring_parts.snapshot(vehicle.memory))
     return parts
 
 
@@ -79,6 +82,8 @@ def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
     if vehicle.leftovers_gone:
         parts.update(dict.fromkeys(vehicle.leftovers))
         vehicle.leftovers, vehicle.leftovers_gone = (), False
+    if vehicle.memory.rings:
+        parts.update(ring_parts.changed(vehicle.memory))
     return parts
 
 
@@ -104,7 +109,15 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
         told.alert.rung = min(told.alert.rung, len(absence.ladder) - 1)
         if absence in vehicle.program.absences or told.alert.phase is Phase.RESTING:
             vehicle.absences[absence.index] = told
-    strange = parts.keys() - indexes.keys() - known.keys() - silences.keys() - {VALUES}
+    rings: frozenset[str] = frozenset()
+    if vehicle.memory.rings:
+        try:
+            rings = ring_parts.restore(vehicle.memory, parts)
+        except ValueError as error:
+            raise StateFormatError(str(error)) from error
+        leave = vehicle.memory.next_leave(max(vehicle.time, vehicle.swept))
+        vehicle.due = min(vehicle.due, leave)  # a window that is shorter than before is left sooner
+    strange = parts.keys() - indexes.keys() - known.keys() - silences.keys() - rings - {VALUES}
     if strange:
         vehicle.leftovers = tuple(sorted(strange))
 

@@ -7,6 +7,7 @@ common path compares integers and leaves everything else alone.
 from dataclasses import dataclass, field
 from typing import Any
 
+from rules.engine import ring_parts
 from rules.engine.absences import Heard, Told
 from rules.engine.alerts import Alert, Phase
 from rules.engine.events import Position
@@ -88,6 +89,7 @@ class VehicleState:
         for index in self.absences:
             self.absences_changed |= 1 << index
         self.values_changed = self.leftovers_gone = True
+        self.leftovers = (*self.leftovers, *ring_parts.written(self.memory))
         self.program = program
         self.memory = Memory.empty(self.memory.layout)
         self.time = self.received_at = self.swept = self.positioned_at = NEVER

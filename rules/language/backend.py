@@ -29,6 +29,7 @@ from rules.language.history import FENCE_OVERLOADS
 from rules.language.history import OVERLOADS as HISTORY
 from rules.language.macros import Macro, recognise
 from rules.language.reads import Reads
+from rules.language.refusals import Refused
 from rules.language.registry import MAPS
 from rules.language.texts import pattern
 from rules.language.tree import (
@@ -44,6 +45,8 @@ from rules.language.tree import (
     Tree,
 )
 from rules.language.values import UNKNOWN, Duration, EvaluationError, TypeValue, Uint
+from rules.language.windows import PARAMETERS as WINDOWS
+from rules.language.windows import not_a_signal, signal_of, window_of
 
 # How tightly Python binds, loosest first.
 _TERNARY, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _ATOM = range(1, 10)
@@ -53,14 +56,6 @@ _MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">="
 _ARITHMETIC: Final = {"_+_": ("+", _SUM), "_-_": ("-", _SUM), "_*_": ("*", _PRODUCT)}
 _TEXT_METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith"}
 _SMALL: Final = 4  # up to so many constants, looking through a tuple beats hashing
-
-
-class Refused(Exception):
-    """The tree holds something that this back end does not offer; `node` says where."""
-
-    def __init__(self, code: str, message: str, hint: str | None, node: Node) -> None:
-        super().__init__(message)
-        self.code, self.message, self.hint, self.node = code, message, hint, node
 
 
 class Code(NamedTuple):
@@ -180,6 +175,8 @@ class Emitter:
             return self._history(node)
         if name in FENCE_OVERLOADS:
             return self._fence(node)
+        if name in WINDOWS:
+            return self._window(node)
         if name in _ARITHMETIC or name in ("_/_", "_%_", "-_"):
             return self._arithmetic(node)
         match name, args:
@@ -362,6 +359,15 @@ class Emitter:
         hint = f'write {node.function}("depot-1")'
         message = f"{node.function}() takes the name of a fence, as a text"
         raise Refused("TT108", message, hint, node.args[0])
+
+    def _window(self, node: Call) -> Code:
+        signal = signal_of(node)
+        name = None
+        if signal not in self._scope:
+            name = self._reads.window(signal, window_of(node))
+        if name is None:
+            raise not_a_signal(node)
+        return self._reading(name)
 
     def _age(self, node: Call) -> Code | None:
         """`age(s) > duration("5m")`: the local holds milliseconds, so the constant is milliseconds too."""

@@ -11,13 +11,13 @@ from rules.language.functions import FUNCTIONS
 from rules.language.history import FENCE_OVERLOADS, OVERLOADS
 from rules.language.names import nearest
 from rules.language.problems import Problem
+from rules.language.windows import PARAMETERS, example
 
 _OPERATOR: Final = re.compile(r"^_?(.*?)_?$")
 _OVERLOAD: Final = re.compile(r"found no matching overload for '(.+)' applied to '(.*)'")
 _UNDECLARED: Final = re.compile(r"undeclared reference to '(.*)' \(in container '.*'\)")
 _DURATION: Final = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:ms|us|ns|h|m|s)(?:\d+(?:ms|us|ns|h|m|s))*)(?!\w)")
 _WORDS: Final = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
-_WINDOWED: Final = frozenset({"avg", "min", "max", "sum", "count", "stddev", "percentile", "increase"})
 _NAMESPACES: Final = frozenset({"math", "cel", "strings", "optional", "base64", "lists", "sets", "proto"})
 _MACROS: Final = ("has", "all", "exists", "exists_one", "map", "filter")
 
@@ -106,6 +106,8 @@ def mismatch(
 
 
 def _mismatch_hint(function: str, arguments: str) -> str | None:
+    if function in PARAMETERS:
+        return f"{function}() takes a numeric signal and a constant duration: {example(function)}"
     if function in OVERLOADS:
         return f"{function}() takes the name of a signal of a fitting type"
     if function in FENCE_OVERLOADS:
@@ -138,8 +140,11 @@ def _undeclared_function(
     offset = sum(len(part) + 1 for part in text.split("\n")[: line - 1]) + column - 1
     if text[offset:].startswith(f"{name}{{"):
         return Problem("TT106", f"{name}{{…}}: messages are not available", None, line, column)
+    if name in PARAMETERS:
+        message = f"{name}() does not take these arguments"
+        return Problem("TT103", message, _mismatch_hint(name, ""), line, column)
     called = text[offset:].lstrip("(. ").startswith(name) or text[offset : offset + 1] == "("
-    if not called and name not in _WINDOWED:
+    if not called:
         return undeclared(name, known, line, column, functions)
     if name in known:
         return Problem("TT105", f"'{name}' is no function", f"write {name} without parentheses", line, column)
@@ -148,12 +153,10 @@ def _undeclared_function(
         message = f"{name}() takes {len(types)} argument{'' if len(types) == 1 else 's'}"
         hint: str | None = f"it is defined as {name}({', '.join(map(str, types))})"
         return Problem("TT103", message, hint, line, column)
-    names = [*FUNCTIONS, *OVERLOADS, *FENCE_OVERLOADS, *_MACROS, *functions]
+    names = [*FUNCTIONS, *OVERLOADS, *PARAMETERS, *FENCE_OVERLOADS, *_MACROS, *functions]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     hint = "the language reference lists the functions"
-    if name in _WINDOWED:
-        hint = "functions over a signal's history are prev, changed, delta, rate and age"
-    elif close:
+    if close:
         hint = f"did you mean {close[0]}()?"
     return Problem("TT105", f"undeclared function '{name}'", hint, line, column)
 

@@ -12,12 +12,16 @@ from typing import Final
 from rules.language.macros import recognise
 from rules.language.operations import LIST_LIMIT
 from rules.language.tree import Call, Comprehension, Ident, ListNode, Literal, MapNode, Node, Select, children
+from rules.language.windows import PARAMETERS as WINDOWS
 
 STEP_LIMIT: Final = 100_000
 """Steps of one evaluation: some 10 ms."""
 _TEXT_STEPS: Final = 5
 _HASHED: Final = 100
 """Constants of a set that count as one step: they are hashed, all but a few odd ones."""
+_WINDOW_STEPS: Final = 20
+_PERCENTILE_STEPS: Final = 10_000
+"""Thousands of samples may have to be put in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,10 @@ def _cost(node: Node, scope: _Scope) -> tuple[int, _Shape]:
             return total + sum(shape.weight() for shape in shapes), _SCALAR
         case Call(function="duration" | "timestamp", args=(Literal(),)):
             return 1, _SCALAR
+        case Call(function="percentile"):
+            return total + _PERCENTILE_STEPS, _SCALAR
+        case Call(function=function) if function in WINDOWS:
+            return total + _WINDOW_STEPS, _SCALAR
         case Call(function=function) if function.isalpha():
             return total + _TEXT_STEPS, _SCALAR
     return total, _SCALAR

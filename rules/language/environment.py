@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from rules.language import complaints
-from rules.language.backend import Emitter, Refused, single_comparison
+from rules.language.backend import Emitter, single_comparison
 from rules.language.cost import STEP_LIMIT, steps
 from rules.language.declarations import DYN, NULL, SIMPLE, STRING, Type
 from rules.language.frontend import FrontEnd
@@ -21,6 +21,7 @@ from rules.language.named import Named, mentioned
 from rules.language.names import TYPE_NAMES, name_problem, undeclared
 from rules.language.problems import Problem
 from rules.language.reads import Read, Reads, Symbols
+from rules.language.refusals import Refused
 from rules.language.registry import MAPS, is_fact, names_in, tested_in, with_keys
 from rules.language.total import total_source
 from rules.language.tree import Ident, Node, TooDeep, Tree, children, read, walk

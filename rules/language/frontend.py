@@ -27,6 +27,7 @@ from rules.language.declarations import (
     Type,
 )
 from rules.language.history import FENCE_OVERLOADS, OVERLOADS
+from rules.language.windows import PARAMETERS
 
 _TYPES: Final = {
     BOOL: cel.Type.BOOL,
@@ -112,6 +113,13 @@ def _environment(
             name, [cel.Overload(f"{name}_fence", foreign(result), [foreign(STRING)], False, None)]
         )
         for name, result in FENCE_OVERLOADS.items()
+    ]
+    functions += [
+        cel.FunctionDecl(
+            name,
+            [cel.Overload(f"{name}_window", foreign(DOUBLE), [*map(foreign, parameters)], False, None)],
+        )
+        for name, parameters in PARAMETERS.items()
     ]
     return cel.NewEnv(
         variables={name: foreign(type_) for name, type_ in variables},

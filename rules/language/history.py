@@ -1,8 +1,7 @@
 """Functions that look at one signal's past: prev, changed, delta, rate, age; and where the vehicle is.
 
 They take the name of a signal, not an expression: each is a value that the engine keeps per vehicle and
-hands in beside the signals. The functions over windows (avg, min, max, sum, count, stddev, percentile,
-increase) belong here too: a row in OVERLOADS, a prefix for the local, and a value that the engine keeps.
+hands in beside the signals. Those over many samples are in `windows`.
 """
 
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "delta": "d",
     "rate": "r",
     "age": "a",
+    "window": "w",
     "local": "l",
     "fence": "g",
     "fact": "v",

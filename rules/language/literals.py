@@ -42,6 +42,7 @@ from rules.language.tree import (
     Tree,
 )
 from rules.language.values import Uint
+from rules.language.windows import PARAMETERS as WINDOWS
 
 _LITERAL: Final = re.compile(r"-?\s*(0[xX][0-9a-fA-F]+|[0-9]+)(?![0-9a-zA-Z.])")
 
@@ -61,7 +62,7 @@ _RESULTS: Final[Mapping[str, Type]] = {
         ("string", "charAt", "lowerAscii", "upperAscii", "trim", "replace", "substring", "join"), STRING
     ),
     **dict.fromkeys(("format", "reverse"), STRING),
-    **dict.fromkeys(("double", "delta", "rate", "distance"), DOUBLE),
+    **dict.fromkeys(("double", "delta", "rate", "distance", *WINDOWS), DOUBLE),
     **dict.fromkeys(("duration", "age"), DURATION),
     "timestamp": TIMESTAMP,
     "uint": UINT,

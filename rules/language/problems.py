@@ -37,14 +37,21 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "TT108": (
         "a name is needed",
-        "prev, changed, delta, rate and age look at a signal's history: give them the signal itself, not an "
-        'expression. inside and distance take the name of a fence: inside("depot-1").',
+        "prev, changed, delta, rate and age look at a signal's history, avg, min and their kind at a window "
+        "of it: give them the signal itself, not an expression. inside and distance take a fence's name: "
+        'inside("depot-1").',
     ),
     "TT109": (
         "age is compared with a constant",
         'Write age(signal) > duration("5m"): a timer is armed for that instant, so it must be known.',
     ),
     "TT110": ("constant that can never be valid", "Correct the regular expression, duration or timestamp."),
+    "TT112": (
+        "a window's duration is a constant",
+        'Write avg(signal, duration("5m")): the samples of the longest window are kept, so it must be known.',
+    ),
+    "TT113": ("a window of such a duration is not kept", "A window has 1 ms to 168h, in whole milliseconds."),
+    "TT114": ("a percentage is a constant from 0 to 100", 'Write percentile(signal, 95, duration("5m")).'),
     "TT111": ("template text", "Holes are {{ expression }}; write {{ '{{' }} for the braces themselves."),
     "TT115": (
         "a label or attribute must be named",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rules.language.history import PREFIXES, fence_read
 from rules.language.registry import is_fact
+from rules.language.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +17,16 @@ class Read:
     """A value that an expression needs: `name` is the Python local that holds it in `source`.
 
     Kinds: value (the last known value), prev, changed (bool: this message carries the signal, with another
-    value than before), delta, rate (per second), age (whole milliseconds since the signal's last sample), and
-    local (no signal: `vehicle.id`, `value`, what the registry says by its key). What a function says of a
-    fence is the value of a signal that is named like `inside("depot-1")`; each position is a sample of it.
-    What is not known is UNKNOWN.
+    value than before), delta, rate (per second), age (whole milliseconds since the signal's last sample),
+    window (what `window` asks of the signal's samples, a double), and local (no signal: `vehicle.id`,
+    `value`, what the registry says by its key). What a function says of a fence is the value of a signal that
+    is named like `inside("depot-1")`; each position is a sample of it. What is not known is UNKNOWN.
     """
 
     kind: str
     signal: str
     name: str
+    window: Window | None = None
 
 
 class Symbols:
@@ -42,6 +44,7 @@ class Symbols:
         self._local_slots = {name: slot for slot, name in enumerate(local_names)}
         self._constants: dict[tuple[type, object], str] = {}
         self._facts: dict[str, str] = {}
+        self._windows: dict[tuple[str, Window], str] = {}
 
     def read(self, kind: str, written: str) -> Read | None:
         """Return the read of `kind` for a name as the author wrote it; None if there is none such."""
@@ -60,6 +63,14 @@ class Symbols:
         signal = fence_read(function, fence)
         slot = self._fence_slots.setdefault(signal, len(self._fence_slots))
         return Read("value", signal, f"{PREFIXES['fence']}_{slot}")
+
+    def window(self, written: str, window: Window) -> Read | None:
+        """Return the read of a window over a signal as the author wrote it; None if it is no signal."""
+        signal = self._signals.get(written)
+        if signal is None:
+            return None
+        name = self._windows.setdefault((signal, window), f"{PREFIXES['window']}_{len(self._windows)}")
+        return Read("window", signal, name, window)
 
     def constant(self, value: object) -> str:
         """Return the name under which `value` is held, the same for equal values of a type."""
@@ -93,6 +104,14 @@ class Reads:
     def fences(self) -> Collection[str]:
         """The names of all fences."""
         return self._symbols.fences
+
+    def window(self, written: str, window: Window) -> str | None:
+        """Note a read of a window and return its local; None if the name is no signal."""
+        read = self._symbols.window(written, window)
+        if read is None:
+            return None
+        self._reads[read] = None
+        return read.name
 
     def known(self, written: str) -> bool:
         """Say whether the name is a signal or a local, without noting a read."""

@@ -14,6 +14,8 @@ from rules.language.history import FENCE_OVERLOADS, OVERLOADS
 from rules.language.reads import Reads
 from rules.language.tree import Call, Ident, ListNode, Literal, Node, Tree, walk
 from rules.language.values import UNKNOWN
+from rules.language.windows import PARAMETERS as WINDOWS
+from rules.language.windows import signal_of, window_of
 
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 _DOUBLES: Final = frozenset({"_+_", "_-_", "_*_", "-_"})
@@ -78,6 +80,8 @@ class _Writer:
                     function in FENCE_OVERLOADS
                 ):
                     found[self._reads.fence(function, fence)] = None
+                case Call(function=function) if function in WINDOWS:
+                    found[self._reads.window(signal_of(part), window_of(part)) or ""] = None
                 case Call(args=args) | ListNode(elements=args):
                     for argument in args:
                         if isinstance(argument, Ident):
@@ -99,6 +103,8 @@ class _Writer:
             case Call(function=function, args=(Literal(),)) if function in FENCE_OVERLOADS:
                 return True
             case Call(function="duration", args=(Literal(),)):
+                return True
+            case Call(function=function) if function in WINDOWS:
                 return True
             case Call(function=function, args=args) if function in _COMPARISONS:
                 return self._types.get(args[0].id) == self._types.get(args[1].id) in SIMPLE and self._all(

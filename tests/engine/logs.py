@@ -22,6 +22,8 @@ from tests.engine.model import (
     CHANGED,
     CLEARS,
     CRITICAL,
+    CRITICAL_WINDOW,
+    OVER_WINDOWS,
     WHENS,
     Entry,
     Message,
@@ -76,7 +78,7 @@ def _rule(choice: random.Random, name: str) -> RuleModel:
     count = choice.choice([None, None, 2, 3])
     return RuleModel(
         name=name,
-        when=choice.choice([*WHENS, CHANGED] if hold == 0 else WHENS),
+        when=choice.choice([*WHENS, *OVER_WINDOWS, CHANGED] if hold == 0 else [*WHENS, *OVER_WINDOWS]),
         hold=hold,
         count=count,
         within=None if count is None else choice.choice([None, 5, 12]),
@@ -84,7 +86,7 @@ def _rule(choice: random.Random, name: str) -> RuleModel:
         keep=choice.choice([0, 2, 7]),
         cooldown=choice.choice([0, 0, 4, 15]),
         grace=choice.choice([1, 6, 1000]),
-        critical=choice.choice([None, CRITICAL]),
+        critical=choice.choice([None, CRITICAL, CRITICAL_WINDOW]),
         value=choice.choice([None, "a", "b"]),
         lowest=choice.random() < 0.5,
     )

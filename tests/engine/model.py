@@ -5,8 +5,11 @@ functions over three values (None is unknown), a signal's value is searched in t
 time passes one millisecond at a time. Durations in the tests are a few milliseconds, so this is affordable.
 """
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 Truth = bool | None
 
@@ -72,6 +75,56 @@ class View:
             return None
         return self.at - self.samples[name][-1][0] + (0.001 if self.past else 0)
 
+    def window(self, name: str, duration: int) -> list[Fraction]:
+        """All samples of (at - duration, at]."""
+        return [
+            Fraction(value) for at, value in self.samples.get(name, []) if self.at - duration < at <= self.at
+        ]
+
+    def asked(self, function: str, name: str, duration: int, percent: int = 0) -> float | None:
+        return WINDOWED[function](self.window(name, duration), Fraction(percent))
+
+
+def _average(values: list[Fraction], _percent: Fraction = Fraction()) -> float | None:
+    return float(sum(values) / len(values)) if values else None
+
+
+def _deviation(values: list[Fraction], _percent: Fraction = Fraction()) -> float | None:
+    if not values:
+        return None
+    mean = sum(values) / len(values)
+    return math.sqrt(float(sum((value - mean) ** 2 for value in values) / len(values)))
+
+
+def _percentile(values: list[Fraction], percent: Fraction) -> float | None:
+    if not values:
+        return None
+    rank = percent / 100 * (len(values) - 1)
+    left, right = (sorted(values)[place] for place in (math.floor(rank), math.ceil(rank)))
+    return float(left + (right - left) * (rank - math.floor(rank)))
+
+
+def _increase(values: list[Fraction], _percent: Fraction = Fraction()) -> float | None:
+    if len(values) < 2:
+        return None
+    risen = Fraction()
+    for before, value in itertools.pairwise(values):
+        risen += value - before if value >= before else value
+    return float(risen)
+
+
+WINDOWED: dict[str, Callable[[list[Fraction], Fraction], float | None]] = {
+    "avg": _average,
+    "min": lambda values, _: float(min(values)) if values else None,
+    "max": lambda values, _: float(max(values)) if values else None,
+    "sum": lambda values, _: float(sum(values)) if values else None,
+    "count": lambda values, _: float(len(values)) if values else None,
+    "stddev": _deviation,
+    "percentile": _percentile,
+    "increase": _increase,
+}
+"""What a window says, added up anew from all of its samples in exact fractions."""
+
 
 def more(left: object, right: object) -> Truth:
     return None if left is None or right is None else left > right
@@ -101,6 +154,52 @@ class Said:
     meaning: Callable[[View], Truth]
     reads: frozenset[str]
     ages: tuple[tuple[str, int], ...] = ()
+    windows: tuple[tuple[str, int], ...] = ()
+
+
+def _spread(view: View) -> float | None:
+    high, low = view.asked("max", "a", 5), view.asked("min", "a", 5)
+    return None if high is None or low is None else high - low
+
+
+OVER_WINDOWS = (
+    Said(
+        "avg(a, duration('12ms')) > 6",
+        lambda v: more(v.asked("avg", "a", 12), 6),
+        frozenset("a"),
+        windows=(("a", 12),),
+    ),
+    Said(
+        "max(a, duration('5ms')) - min(a, duration('5ms')) > 4",
+        lambda v: more(_spread(v), 4),
+        frozenset("a"),
+        windows=(("a", 5),),
+    ),
+    Said(
+        "count(b, duration('9ms')) > 2",
+        lambda v: more(v.asked("count", "b", 9), 2),
+        frozenset("b"),
+        windows=(("b", 9),),
+    ),
+    Said(
+        "sum(a, duration('8ms')) > 20 && b < 6",
+        lambda v: both(more(v.asked("sum", "a", 8), 20), less(v.value("b"), 6)),
+        frozenset("ab"),
+        windows=(("a", 8),),
+    ),
+    Said(
+        "stddev(a, duration('15ms')) > 3 || increase(b, duration('11ms')) > 9",
+        lambda v: either(more(v.asked("stddev", "a", 15), 3), more(v.asked("increase", "b", 11), 9)),
+        frozenset("ab"),
+        windows=(("a", 15), ("b", 11)),
+    ),
+    Said(
+        "!(percentile(a, 75, duration('20ms')) < 7)",
+        lambda v: no(less(v.asked("percentile", "a", 20, 75), 7)),
+        frozenset("a"),
+        windows=(("a", 20),),
+    ),
+)
 
 
 def _third(view: View) -> Truth:
@@ -132,6 +231,18 @@ CLEARS = (
     Said("a < 4", lambda v: less(v.value("a"), 4), frozenset("a")),
     Said("b > 5", lambda v: more(v.value("b"), 5), frozenset("b")),
     Said("age(c) > duration('6ms')", lambda v: more(v.age("c"), 6), frozenset("c"), (("c", 6),)),
+    Said(
+        "max(a, duration('9ms')) < 6",
+        lambda v: less(v.asked("max", "a", 9), 6),
+        frozenset("a"),
+        windows=(("a", 9),),
+    ),
+)
+CRITICAL_WINDOW = Said(
+    "min(a, duration('4ms')) > 6",
+    lambda v: more(v.asked("min", "a", 4), 6),
+    frozenset("a"),
+    windows=(("a", 4),),
 )
 CRITICAL = Said("a > 8", lambda v: more(v.value("a"), 8), frozenset("a"))
 
@@ -161,6 +272,16 @@ class RuleModel:
     @property
     def ages(self) -> frozenset[tuple[str, int]]:
         return frozenset(self.when.ages + (self.clear.ages if self.clear else ()))
+
+    def left(self, view: View, *, beside: bool) -> bool:
+        """Whether a sample leaves a window that the rule reads, of a signal that is not said just then."""
+        parts = [self.clear, self.critical] if beside else [self.when]
+        windows = [window for part in parts if part is not None for window in part.windows]
+        return any(
+            any(at + duration == view.at for at, _ in view.samples.get(name, []))
+            and view.samples[name][-1][0] != view.at
+            for name, duration in windows
+        )
 
 
 @dataclass(frozen=True)
@@ -256,8 +377,11 @@ class VehicleModel:
             for rule in self.rules:
                 reached = {name for name, age in rule.ages if self._reaches(name, age, at)}
                 is_firing = self.lives[rule.name].phase == "firing"
-                if rule.when.reads & (turned | reached) or (is_firing and rule.beside & (turned | reached)):
-                    view = View(self.samples, self.stale_after, at, past=True)
+                view = View(self.samples, self.stale_after, at, past=True)
+                is_read = rule.when.reads & (turned | reached) or rule.left(view, beside=False)
+                if is_read or (
+                    is_firing and (rule.beside & (turned | reached) or rule.left(view, beside=True))
+                ):
                     self._see(rule, view, by, received_at, is_message=False)
             self.visited = at + 1
 

@@ -19,7 +19,17 @@ from tests.engine.logs import (
     rule_lists,
     rule_models,
 )
-from tests.engine.model import CHANGED, WHENS, Entry, Message, Record, RuleModel, Tick, VehicleModel
+from tests.engine.model import (
+    CHANGED,
+    OVER_WINDOWS,
+    WHENS,
+    Entry,
+    Message,
+    Record,
+    RuleModel,
+    Tick,
+    VehicleModel,
+)
 
 STALE_AFTER = st.sampled_from([4, 6, 12, 100_000])
 
@@ -248,6 +258,6 @@ def test_the_logs_reach_every_way_an_alert_can_go() -> None:
         "critical",
         "for",
         "within",
-        *(when.text for when in WHENS),
+        *(when.text for when in (*WHENS, *OVER_WINDOWS)),
         CHANGED.text,
     }

@@ -33,7 +33,8 @@ DOCUMENTED = frozenset(
 EXTENSION = frozenset(
     _words("charAt indexOf lastIndexOf join lowerAscii upperAscii replace split substring trim")
 )
-HISTORY = frozenset(_words("prev changed delta rate age"))
+WINDOWED = ("avg", "min", "max", "sum", "count", "stddev", "increase", "percentile")
+HISTORY = frozenset((*_words("prev changed delta rate age"), *WINDOWED))
 
 VARIABLES: Mapping[str, Type] = {
     "d1": DOUBLE,
@@ -59,6 +60,7 @@ OFFICIAL: Mapping[str, Type] = {
     "delta_d1": DOUBLE,
     "rate_d1": DOUBLE,
     "age_d1": DURATION,
+    **{f"{function}_d1": DOUBLE for function in WINDOWED},
 }
 """For the oracle, a history function of a signal is one more variable."""
 
@@ -302,6 +304,9 @@ def _productions() -> list[Production]:
     rule("changed", "bool", "changed(d1)", official="changed_d1")
     rule("delta", "double", "delta(d1)", official="delta_d1")
     rule("rate", "double", "rate(d1)", official="rate_d1")
+    for function in WINDOWED:
+        percent = ", 95" if function == "percentile" else ""
+        rule(function, "double", f"{function}(d1{percent}, duration('5m'))", official=f"{function}_d1")
     for operator in ("<", "<=", ">", ">=", "==", "!="):
         rule(
             "age",

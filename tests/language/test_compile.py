@@ -54,6 +54,11 @@ def problems(environment: Environment, text: str) -> list[Problem]:
         pytest.param("model.startsWith('E')", "s_2.startswith('E')", id="text"),
         pytest.param("age(speed) > duration('5m')", "a_0 > 300000", id="age"),
         pytest.param("prev(speed) < 1 && changed(belt)", "p_0 < 1.0 and c_1", id="history"),
+        pytest.param(
+            "avg(speed, duration('5m')) > 3 && percentile(speed, 95, duration('1h')) > 3",
+            "w_0 > 3.0 and w_1 > 3.0",
+            id="windows",
+        ),
         pytest.param("vehicle.id == 'a' && value > 3", "l_0 == 'a' and l_1 > 3.0", id="locals"),
         pytest.param("[1, 2].exists(x, x > speed)", "any(x_0 > s_0 for x_0 in [1.0, 2.0])", id="macro"),
     ],

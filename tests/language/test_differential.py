@@ -36,7 +36,8 @@ RESULTS = (
 
 def argument(read: Read, row: Mapping[str, object]) -> object:
     """Return what the engine would hand in for `read`."""
-    name = read.signal if read.kind in ("value", "local") else f"{read.kind}_{read.signal}"
+    kind = read.kind if read.window is None else read.window.function
+    name = read.signal if kind in ("value", "local") else f"{kind}_{read.signal}"
     value = row.get(name, UNKNOWN)
     if read.kind == "age" and isinstance(value, Duration):
         return value.nanoseconds // 1_000_000

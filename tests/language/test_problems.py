@@ -56,7 +56,114 @@ ENVIRONMENT = Environment(
         ),
         pytest.param("speed", "TT104", (1, 1), "of type double, not bool", "speed > 120", id="no-condition"),
         pytest.param(
-            "avg(speed) > 3", "TT105", (1, 4), "undeclared function 'avg'", "prev, changed", id="window"
+            *(
+                "avg(speed) > 3",
+                "TT103",
+                (1, 4),
+                "does not take these arguments",
+                'avg(Vehicle.Speed, duration("5m"))',
+            ),
+            id="no-window",
+        ),
+        pytest.param(
+            *("max(model, duration('5m')) > 3", "TT103", (1, 4), "does not take (string, duration)"),
+            "a numeric signal and a constant duration",
+            id="window-of-texts",
+        ),
+        pytest.param(
+            *("percentile(speed, duration('5m')) > 3", "TT103", (1, 11), "does not take these arguments"),
+            'percentile(Vehicle.Speed, 95, duration("5m"))',
+            id="percentile-of-nothing",
+        ),
+        pytest.param(
+            *(
+                "sum(speed * 2, duration('5m')) > 3",
+                "TT108",
+                (1, 11),
+                "takes the name of a signal",
+                "sum(Vehicle.Speed",
+            ),
+            id="window-of-an-expression",
+        ),
+        pytest.param(
+            *(
+                "[1.5].exists(x, avg(x, duration('5m')) > 3)",
+                "TT108",
+                (1, 21),
+                "takes the name of a signal",
+                "avg(",
+            ),
+            id="window-of-a-variable",
+        ),
+        pytest.param(
+            *("avg(speed, duration(model)) > 3", "TT112", (1, 20), "not a constant duration", "avg("),
+            id="window-of-a-variable-length",
+        ),
+        pytest.param(
+            *(
+                "avg(speed, duration('1m') + duration('1m')) > 3",
+                "TT112",
+                (1, 27),
+                "not a constant duration",
+                "avg(",
+            ),
+            id="window-of-a-sum",
+        ),
+        pytest.param(
+            "avg(speed, duration('5x')) > 3",
+            "TT110",
+            (1, 21),
+            "'5x' is not a duration",
+            None,
+            id="window-of-5x",
+        ),
+        pytest.param(
+            "avg(speed, duration('0s')) > 3",
+            "TT113",
+            (1, 21),
+            "holds no samples",
+            "above zero",
+            id="window-of-0s",
+        ),
+        pytest.param(
+            *("avg(speed, duration('-5m')) > 3", "TT113", (1, 21), "holds no samples", "above zero"),
+            id="window-of-less-than-0s",
+        ),
+        pytest.param(
+            "avg(speed, duration('1us')) > 3",
+            "TT113",
+            (1, 21),
+            "whole number of milliseconds",
+            None,
+            id="window-of-1us",
+        ),
+        pytest.param(
+            *("avg(speed, duration('168h1ms')) > 3", "TT113", (1, 21), "longer than 168h", "AggregationRule"),
+            id="window-of-more-than-a-week",
+        ),
+        pytest.param(
+            *("percentile(speed, speed, duration('5m')) > 3", "TT114", (1, 19), "not a constant", "95"),
+            id="percentile-of-a-variable",
+        ),
+        pytest.param(
+            *("percentile(speed, 100.5, duration('5m')) > 3", "TT114", (1, 19), "0 to 100, not 100.5", "95"),
+            id="percentile-above-100",
+        ),
+        pytest.param(
+            "percentile(speed, -1, duration('5m')) > 3",
+            "TT114",
+            (1, 19),
+            "0 to 100, not -1",
+            None,
+            id="percentile-below-0",
+        ),
+        pytest.param(
+            *(
+                "[1, 2].exists(x, percentile(speed, 5, duration('5m')) > x)"
+                + " || [1].exists(y, y < percentile(speed, 9, duration('5m')))" * 12,
+            ),
+            *("TT107", (1, 414), "steps", "shorter lists"),
+            id="percentiles-again-and-again",
         ),
         pytest.param(
             "model.startswith('E')", "TT105", (1, 17), "startswith", "startsWith()", id="near-function"

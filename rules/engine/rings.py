@@ -1,0 +1,272 @@
+"""The samples of one signal as far as some window still reads them: one ring for all windows over the signal.
+
+A window (t - duration, t] ends at the newest sample, so every window of a signal is an end of the same row,
+and what is kept once serves all durations: running totals (a window's sum is a difference of two), and the
+samples that no later one undercuts or exceeds (a window's minimum is the first of them in it). A sample costs
+the same few steps however many windows read it, a question a search by time, and nothing is ever moved by a
+question: the answer is a function of the samples and the instant, so time that silence ran ahead can go back.
+
+Totals are integers in units of a power of two fine enough for every sample, so they are exact: no drift,
+whatever came and went, and the answer is what adding up the window anew and rounding once would give.
+
+Up to MOST samples are kept as they are. Then the older half becomes buckets (`condensing`).
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from typing import Final
+
+from rules.engine.condensing import Bucket, Condensed, condense, rise
+
+CHUNK: Final = 64
+"""Samples that are written, and dropped, together."""
+MOST: Final = 2048
+"""Samples that are kept as they are; at least the newest half of them always. Two CHUNKs, or a multiple."""
+_SCALE: Final = 60
+"""Doubles that are no less than 2^-8 need no finer unit than 2^-60."""
+NONE: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the windows over one signal need."""
+
+    durations: tuple[int, ...]
+    """Of all of them, in milliseconds, ascending."""
+    functions: frozenset[str]
+    timed: tuple[int, ...] = ()
+    """Of those whose samples' leaving is an instant at which something is judged, ascending."""
+    most: int = MOST
+    lows: bool = field(init=False)
+    highs: bool = field(init=False)
+    sums: bool = field(init=False)
+    squares: bool = field(init=False)
+    rises: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lows", "min" in self.functions)
+        object.__setattr__(self, "highs", "max" in self.functions)
+        object.__setattr__(self, "squares", "stddev" in self.functions)
+        object.__setattr__(self, "sums", self.squares or not self.functions.isdisjoint({"avg", "sum"}))
+        object.__setattr__(self, "rises", "increase" in self.functions)
+
+    @property
+    def longest(self) -> int:
+        """Samples older than this are in no window."""
+        return self.durations[-1]
+
+
+class Ring:
+    """One signal's samples of one vehicle, oldest first; times never fall."""
+
+    __slots__ = (
+        "began",
+        "changed_from",
+        "condensed",
+        "condensed_changed",
+        "first_chunk",
+        "gone",
+        "high_times",
+        "highs",
+        "kept",
+        "low_times",
+        "lows",
+        "old_parts",
+        "rises",
+        "scale",
+        "squares",
+        "sums",
+        "times",
+        "values",
+    )
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        self.began = 0
+        """The first sample's time: greater than the number of any chunk of an earlier ring of the signal."""
+        self.first_chunk = 0
+        self.times: list[int] = []
+        self.values: list[float] = []
+        self.condensed: Condensed | None = None
+        self.scale = _SCALE
+        self.sums = [0]
+        """In units of 2^-scale: before the first sample, and after each."""
+        self.squares = [0]
+        """In units of 4^-scale, likewise."""
+        self.rises: list[int] = []
+        """In units of 2^-scale: how much the signal has risen up to each sample."""
+        self.low_times: list[int] = []
+        self.lows: list[float] = []
+        """The samples that no later one undercuts."""
+        self.high_times: list[int] = []
+        self.highs: list[float] = []
+        self.changed_from = 0
+        """Samples from this place on are in no part that was written."""
+        self.condensed_changed = False
+        self.old_parts = 0
+        """So many parts of buckets were written."""
+        self.gone: list[str] = []
+        """Numbers of written chunks that are no more."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ring):
+            return NotImplemented
+        mine = self.began, self.first_chunk, self.times, self.values, self.buckets
+        return mine == (other.began, other.first_chunk, other.times, other.values, other.buckets)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def buckets(self) -> list[Bucket]:
+        """What the samples before the first of `times` have become."""
+        return [] if self.condensed is None else self.condensed.buckets
+
+    def take(self, at: int, value: object) -> None:
+        """A sample that is not older than the last one. What is no finite number is none."""
+        if type(value) is not float:
+            if type(value) is not int:
+                return
+            try:
+                value = float(value)
+            except OverflowError:
+                return
+        if value - value != 0.0:
+            return
+        times = self.times
+        if not times:
+            self.began = self.first_chunk = max(at, 0)
+        self._add(at, value)
+        if len(times) > CHUNK and times[CHUNK - 1] <= at - self.kept.longest:
+            self._drop_dead(at)
+        elif len(times) >= self.kept.most:
+            self._condense(at)
+
+    def _add(self, at: int, value: float) -> None:
+        kept = self.kept
+        if kept.sums or kept.rises:
+            numerator, denominator = value.as_integer_ratio()
+            bits = denominator.bit_length() - 1
+            if bits > self.scale:
+                self._refine(bits)
+            exact = numerator << self.scale - bits
+            if kept.sums:
+                self.sums.append(self.sums[-1] + exact)
+            if kept.squares:
+                self.squares.append(self.squares[-1] + exact * exact)
+            if kept.rises:
+                self.rises.append(self._risen(value))
+        if kept.lows:
+            lows = self.lows
+            while lows and lows[-1] >= value:
+                lows.pop()
+                self.low_times.pop()
+            lows.append(value)
+            self.low_times.append(at)
+        if kept.highs:
+            highs = self.highs
+            while highs and highs[-1] <= value:
+                highs.pop()
+                self.high_times.pop()
+            highs.append(value)
+            self.high_times.append(at)
+        self.times.append(at)
+        self.values.append(value)
+
+    def _risen(self, value: float) -> int:
+        """How much the signal has risen in all, with this sample."""
+        if not self.values:
+            return 0
+        return self.rises[-1] + rise(self.values[-1], value, self.scale)
+
+    def _refine(self, bits: int) -> None:
+        """A sample needs a finer unit."""
+        shift = bits - self.scale
+        self.sums = [total << shift for total in self.sums]
+        self.squares = [total << 2 * shift for total in self.squares]
+        self.rises = [total << shift for total in self.rises]
+        self.scale = bits
+
+    def _drop_dead(self, at: int) -> None:
+        """Drop the chunks that no window at this instant or later reaches, and what is older."""
+        dead = at - self.kept.longest
+        chunks = bisect_right(self.times, dead) // CHUNK
+        self._drop(chunks)
+        self._drop_condensed()
+        for times, values in ((self.low_times, self.lows), (self.high_times, self.highs)):
+            left = bisect_right(times, dead)
+            del times[:left], values[:left]
+
+    def _drop(self, chunks: int) -> None:
+        count = chunks * CHUNK
+        written = min(chunks, -(-self.changed_from // CHUNK))
+        self.gone += [str(self.first_chunk + chunk) for chunk in range(written)]
+        self.first_chunk += chunks
+        self.changed_from = max(0, self.changed_from - count)
+        del self.times[:count], self.values[:count], self.rises[: count if self.kept.rises else 0]
+        if self.kept.sums:
+            del self.sums[:count]
+        if self.kept.squares:
+            del self.squares[:count]
+
+    def _drop_condensed(self) -> None:
+        if self.condensed is not None:
+            self.condensed = None
+            self.condensed_changed = True
+
+    def _condense(self, at: int) -> None:
+        """Turn the older half of the samples into buckets, with the buckets that are there."""
+        count = self.kept.most // 2
+        samples = zip(self.times[:count], self.values[:count], strict=True)
+        self.condensed = condense(self.buckets, samples, at, self.kept.durations, self.kept.functions)
+        self.condensed_changed = True
+        self._drop(count // CHUNK)
+        self._rank()
+
+    def _rank(self) -> None:
+        """Find the extremes of the samples anew."""
+        self.low_times, self.lows, self.high_times, self.highs = [], [], [], []
+        for at, value in zip(reversed(self.times), reversed(self.values), strict=True):
+            if self.kept.lows and (not self.lows or value < self.lows[-1]):
+                self.lows.append(value)
+                self.low_times.append(at)
+            if self.kept.highs and (not self.highs or value > self.highs[-1]):
+                self.highs.append(value)
+                self.high_times.append(at)
+        for row in (self.low_times, self.lows, self.high_times, self.highs):
+            row.reverse()
+
+    def condense_to(self, buckets: list[Bucket]) -> None:
+        """Take the buckets of a snapshot."""
+        self.condensed = Condensed(buckets)
+        self.scale = max(self.scale, self.condensed.scale)
+
+    def refill(self, began: int, first_chunk: int, times: list[int], values: list[float]) -> None:
+        """Take the samples of a snapshot."""
+        self.began, self.first_chunk = began, first_chunk
+        for at, value in zip(times, values, strict=True):
+            self._add(at, value)
+        self.changed_from = len(times)
+
+    def next_leave(self, frontier: int) -> int:
+        """The first instant from `frontier` on at which a sample leaves a timed window; NONE if none does."""
+        soonest = NONE
+        for duration in self.kept.timed:
+            edge = frontier - duration
+            if self.condensed is not None and self.condensed.times[-1] >= edge:
+                soonest = min(soonest, self.condensed.first_from(edge) + duration)
+                continue
+            place = bisect_left(self.times, edge)
+            if place < len(self.times):
+                soonest = min(soonest, self.times[place] + duration)
+        return soonest
+
+    def leaves_at(self, at: int) -> list[int]:
+        """The durations of the timed windows that a sample leaves at this instant."""
+        return [duration for duration in self.kept.timed if self._holds(at - duration)]
+
+    def _holds(self, time: int) -> bool:
+        place = bisect_left(self.times, time)
+        if place < len(self.times) and self.times[place] == time:
+            return True
+        condensed = self.condensed
+        return condensed is not None and condensed.times[-1] >= time and condensed.first_from(time) == time
