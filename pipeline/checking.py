@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rules import Diagnostic, load
+from rules.lint import lint
 from rules.testing import suite
 
 
@@ -30,7 +31,7 @@ def check(paths: Sequence[Path]) -> Checked:
     """All findings about the documents below `paths`, warnings about a right set too."""
     loaded = load(paths, tests=True)
     tests = suite(loaded)
-    findings = tests if isinstance(tests, list) else tests.warnings
+    findings = tests if isinstance(tests, list) else [*tests.warnings, *lint(loaded)]
     return Checked(tuple(findings), len(loaded.documents), loaded.left_out)
 
 

@@ -155,4 +155,19 @@ CODES: dict[str, Code] = {
     "TT308": Code(
         "A registration that the registry would refuse", "The message says all that is wrong with it."
     ),
+    "TT320": Code(
+        "A condition that never holds",
+        "Compare with the catalog's range; a unit may be another one than you think.",
+    ),
+    "TT321": Code(
+        "A condition, or a part of one, that always holds", "Leave the part out, or correct its constant."
+    ),
+    "TT322": Code("Two units are mixed", "Convert one: the hint gives the factor where it is known."),
+    "TT323": Code(
+        "clearWhen and when hold together",
+        "Leave a gap between them; otherwise the alert ends with the message that it begins with.",
+    ),
+    "TT324": Code(
+        "A severity that is never reached", "A higher rung holds whenever this one would: change the order."
+    ),
 }

@@ -61,7 +61,7 @@ Grow = Callable[[Grafting, Node], Node]
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
+class Checked:
     """A tree with types, every name in it written out; `place` leads from its nodes to the author's text."""
 
     tree: Tree
@@ -155,6 +155,10 @@ class Environment:
         """
         return self._guarded(text, lambda: self._compile(text, expect, grow))
 
+    def checked(self, text: str) -> Checked | list[Problem]:
+        """Check `text` and write its names out, for those who want to look at its tree."""
+        return self._guarded(text, lambda: self._check(text, None, None))
+
     def _guarded(self, text: str, work: Callable[[], _T | list[Problem]]) -> _T | list[Problem]:
         if len(text) > TEXT_LIMIT:
             message = f"the expression has {len(text)} characters, more than {TEXT_LIMIT}"
@@ -170,7 +174,7 @@ class Environment:
         checked = self._check(text, expect, grow)
         return checked if isinstance(checked, list) else self._finished(text, checked)
 
-    def _check(self, text: str, expect: Type | None, grow: Grow | None) -> _Checked | list[Problem]:
+    def _check(self, text: str, expect: Type | None, grow: Grow | None) -> Checked | list[Problem]:
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -221,7 +225,7 @@ class Environment:
                 within = tree.within.get(foreign.id, "")
                 message = f"'{foreign.name}' cannot be used here{within}"
                 return [Problem("TT101", message, None, *place(tree.offsets.get(foreign.id, 0)))]
-        return _Checked(tree, type_, lambda node_id: place(tree.offsets.get(node_id, 0)))
+        return Checked(tree, type_, lambda node_id: place(tree.offsets.get(node_id, 0)))
 
     def _checker(self, tree: Tree, facts: Mapping[str, Type]) -> FrontEnd:
         """Return the front end that knows the types of `facts`: of few names, since it serves few texts.
@@ -260,7 +264,7 @@ class Environment:
                     return node
         return None
 
-    def _finished(self, text: str, checked: _Checked) -> Compiled | list[Problem]:
+    def _finished(self, text: str, checked: Checked) -> Compiled | list[Problem]:
         tree, place = checked.tree, checked.place
         if (count := steps(tree.root)) > STEP_LIMIT:
             message = f"the expression may take {count} steps, more than {STEP_LIMIT}"

@@ -10,6 +10,7 @@ import pytest
 
 from rules.documents import CODES, Source, parse
 from rules.language import CODES as LANGUAGE_CODES
+from rules.lint import lint
 from rules.testing import suite
 
 FILES = Path(__file__).parent / "files"
@@ -27,8 +28,9 @@ SHOWN_ELSEWHERE = {
 def diagnostics_of(file):
     source = Source(file.name, file.read_text(encoding="utf-8"))
     brings_its_own = "SignalCatalog" in source.text or file.name.startswith("no-catalog")
-    found = suite(parse([source] if brings_its_own else [CATALOG, source]))
-    return tuple(found) if isinstance(found, list) else found.warnings
+    loaded = parse([source] if brings_its_own else [CATALOG, source])
+    found = suite(loaded)
+    return tuple(found) if isinstance(found, list) else (*found.warnings, *lint(loaded))
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.name)
