@@ -87,7 +87,7 @@ def test_what_a_condition_may_be_is_what_trying_values_gives(seed: int) -> None:
 
 
 def test_too_many_combinations_are_not_tried() -> None:
-    parts = [f"a > {it} && f > {it} && g > {it % 5}" for it in range(400)]
+    parts = [f"f > {it}" for it in range(100)] + [f"a > {it} && g > {it % 5}" for it in range(11)]
     checked = ENVIRONMENT.checked(" || ".join(parts))
     assert isinstance(checked, Checked)
     assert Truth(CATALOG).assignments(checked.tree.root) is None
