@@ -24,11 +24,12 @@ STAGES = ("uplink", "normalize", "alerts", "downlink")
 
 
 def library() -> tuple[Path, ...]:
-    """The rule files that ship, found without importing what bridges must not know."""
+    """The rule files that ship, without their tests, found without importing what bridges must not know."""
     found = importlib.util.find_spec("rules")
     assert found is not None, "the package rules is part of Telltale"
     assert found.submodule_search_locations, "rules is a package"
-    return tuple(sorted((Path(found.submodule_search_locations[0]) / "library").glob("*.yaml")))
+    files = (Path(found.submodule_search_locations[0]) / "library").glob("*.yaml")
+    return tuple(sorted(file for file in files if not file.name.endswith(".test.yaml")))
 
 
 class Installation:

@@ -206,6 +206,8 @@ class _Writer:
             signal = self.signal(key, path)
             if signal is None:
                 return []
+            if isinstance(written, int | float):
+                written = self.as_text(path) or written
             if isinstance(written, str):
                 values = read_samples(written)
                 if signal.type == "string":
@@ -220,6 +222,14 @@ class _Writer:
         assert isinstance(written, tuple | float | int)  # a bool is one
         listed: list[Value | None] = list(written) if isinstance(written, tuple) else [written]
         return listed if self.all_fit(signal, listed, path) else []
+
+    def as_text(self, path: Path) -> str | None:
+        """`0x30` alone is thirty samples of 0 here, which YAML takes for a number in base 16."""
+        node = self.placed.root
+        for step in path:
+            node = node.value[step]
+        text = self.placed.text[node.start : node.end]
+        return text if text.startswith("0x") else None
 
     def signal(self, key: str, path: Path) -> DecoderPath | None:
         signal = self.signals.get(key)

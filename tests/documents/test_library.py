@@ -19,7 +19,11 @@ SHARED = ROOT.parent / "shared" / "data"
 FILES = Path(__file__).parent / "files"
 EXPORTS = [file for file in (FILES / "vss.json", SHARED / "vss" / "vss.json") if file.exists()]
 DRIVES = [FILES / "drive.csv", *sorted((SHARED / "carobd").glob("*.csv"))]
-RULE_FILES = [file for file in sorted(LIBRARY.rglob("*.yaml")) if file.name != "catalog.yaml"]
+RULE_FILES = [
+    file
+    for file in sorted(LIBRARY.rglob("*.yaml"))
+    if file.name != "catalog.yaml" and ".test." not in file.name
+]
 
 
 @pytest.mark.parametrize("directory", [LIBRARY, OBD], ids=["fleet", "obd"])

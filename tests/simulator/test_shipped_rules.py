@@ -26,7 +26,11 @@ from rules import (
 )
 
 START_MS = 1_790_000_000_000
-LIBRARY = sorted((Path(str(files("rules"))) / "library").glob("*.yaml"))
+LIBRARY = [
+    path
+    for path in sorted((Path(str(files("rules"))) / "library").glob("*.yaml"))
+    if not path.name.endswith(".test.yaml")
+]
 RULES = [path.stem for path in LIBRARY if path.stem != "catalog"]
 SIZE = 50
 

@@ -179,3 +179,14 @@ def test_a_defined_name_is_one_condition():
         "quick": {True, False},
         "belted": {True},
     }
+
+
+def test_nought_times_something_is_no_number_in_base_sixteen():
+    rule = FAST.replace("speed > 130", "speed == 0")
+    assert (
+        told(
+            "  vehicles: {v1: {speed: 0x7}}\n  expect: [{alerts: [{firedAt: 5s}]}, {at: 6s, state: firing}]",
+            rule,
+        )
+        == []
+    )
