@@ -10,6 +10,7 @@ from rules.engine import state
 from rules.engine.absences import Now
 from rules.engine.alerts import Change, Phase
 from rules.engine.events import Event
+from rules.engine.masks import bits
 from rules.engine.memory import FOREVER, NEVER, Memory
 from rules.engine.observers import Observer
 from rules.engine.outcomes import Outcome
@@ -26,10 +27,21 @@ from rules.engine.watcher import Watcher
 class Engine:
     """A rule set, ready to run. It holds no state of vehicles: that is the caller's."""
 
-    def __init__(self, rules: RuleSet, *, quiet_after_ms: int = 10_000, familiar_after: int = 4) -> None:
-        """`familiar_after` is how often a shape of message is met before code is generated for it."""
+    def __init__(
+        self,
+        rules: RuleSet,
+        *,
+        quiet_after_ms: int = 10_000,
+        familiar_after: int = 4,
+        is_indexed: bool = True,
+    ) -> None:
+        """`familiar_after` is how often a shape of message is met before code is generated for it.
+
+        Without the index of values every condition is judged at every message that carries what it reads;
+        the outcomes are the same.
+        """
         self.rules = rules
-        self._programs = Programs(rules, familiar_after)
+        self._programs = Programs(rules, familiar_after, is_indexed=is_indexed)
         self._doubts = self._programs.doubts
         self._observer = Observer(rules.revision, self._programs)
         self._watcher = Watcher(self._programs.absences, self._observer.reporter)
@@ -89,16 +101,20 @@ class Engine:
             vehicle.due = soonest
 
         attention = vehicle.attention
-        touched = (holding ^ vehicle.expect) & shape.mask
+        expect = vehicle.expect
+        touched = (holding ^ expect) & shape.others
+        named = (vehicle.opened & shape.mask) | (expect & shape.guarded)
+        if named or self._doubts.moved or vehicle.unsettled:
+            turned = program.index.turned(vehicle, self._doubts.moved, shape.mask)
+            named = (vehicle.opened & shape.mask) | (expect & shape.guarded)
+            touched |= self._observer.review(vehicle, shape, turned.union(bits(named)))
         if attention:
             touched |= attention & (shape.mask | shape.beside)
         if ts >= vehicle.due:
             touched |= self._observer.due_at(vehicle, ts) & shape.mask
         if touched or self._doubts.errors:
             self._observer.message(vehicle, shape, touched, holding, Cause(event.received_at, ts), out)
-        if self._doubts.unknown:
-            self._doubts.unknown.clear()
-        self._doubts.skipped = 0
+        self._doubts.clear()
         if shape.sequences:
             cause = Cause(event.received_at, ts)
             self._observer.sequencer.message(vehicle, shape.sequences, shape.slots, cause, out)
@@ -144,6 +160,7 @@ class Engine:
         vehicle.values_changed = True  # timers may be due earlier than before
         self._end(vehicle, was.enabled & ~program.enabled, now, at, reason=Change.DESELECTED, out=out)
         vehicle.memory.facts, vehicle.program = facts, program
+        program.index.locate(vehicle)
         self._watcher.select(vehicle)
         differing = [key for key in facts.keys() | before.keys() if facts.get(key) != before.get(key)]
         touched = program.enabled & ~was.enabled | _readers(program, differing)
@@ -226,6 +243,7 @@ class Engine:
         """
         vehicle = self.new_vehicle(vehicle_id, registration)
         state.restore(vehicle, parts)
+        vehicle.program.index.locate(vehicle)
         return vehicle
 
     def _by_event_time(self, due: int, time: int, live: int) -> int:
@@ -253,7 +271,7 @@ class Engine:
 
     def _contradict(self, vehicle: VehicleState, ts: int) -> None:
         """The vehicle speaks after timers have fired by silence: time is what it says."""
-        vehicle.memory.revive(ts)
+        vehicle.program.index.unsettle(vehicle, vehicle.memory.revive(ts))
         vehicle.swept = NEVER
         vehicle.due = min(self._observer.next_due(vehicle, ts), vehicle.due)
 
@@ -272,11 +290,13 @@ class Engine:
             vehicle.values_changed = True
         frontier = max(vehicle.time, vehicle.swept)
         ts = event.ts
+        taken = []
         for name, value in event.signals.items():
             slot = layout.slots.get(name)
             if slot is None or ts <= memory.times[slot]:
                 continue
             memory.take(slot, ts, value)
+            taken.append(slot)
             vehicle.values_changed = True
             wilts = ts + layout.stale_after[slot]
             if wilts < frontier:
@@ -285,6 +305,7 @@ class Engine:
             for due in (wilts, *(ts + after for after in (*layout.ages[slot], *timed))):
                 if frontier <= due < vehicle.due:
                     vehicle.due = due
+        vehicle.program.index.unsettle(vehicle, taken)
         position = position_of(event)
         if position is not None and ts > vehicle.positioned_at:
             vehicle.position = position

@@ -4,8 +4,10 @@ The fast code equals the exact one wherever it returns (a law of the language pa
 means "ask again, exactly": unknown signals absorbed by `||`, errors, and everything that is rare.
 """
 
-from collections.abc import Callable, Sequence
+import ast
+from collections.abc import Callable, Mapping, Sequence
 
+from rules.engine.literals import Decision, decision_of
 from rules.engine.memory import FACT, Layout, Look
 from rules.engine.needs import needed
 from rules.engine.ruleset import Compiled, Read, Template
@@ -36,12 +38,14 @@ class Expression:
         "_evaluate",
         "_fast",
         "_needs",
+        "_over_values",
         "ages",
         "compiled",
         "facts",
         "places",
         "slot",
         "slots",
+        "slots_of_locals",
         "windows",
     )
 
@@ -67,6 +71,30 @@ class Expression:
         self._evaluate = compiled.evaluate
         self._fast: Callable[..., object] | None = None
         self._needs: frozenset[int] | None = None
+        self.slots_of_locals: Mapping[str, int] = {
+            read.name: slot
+            for read, (kind, slot) in zip(compiled.reads, self.places, strict=True)
+            if kind == "value"
+        }
+        """Of the locals that hold a last known value."""
+        self._over_values: Callable[[Sequence[object]], object] | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """What decides the expression as a condition: worked out anew at each call."""
+        fixed = [
+            read.name
+            for read, (kind, _) in zip(self.compiled.reads, self.places, strict=True)
+            if kind == "vehicle.id"
+        ]
+        return decision_of(self.compiled.source, self.compiled.constants, self.slots_of_locals, fixed)
+
+    @property
+    def over_values(self) -> Callable[[Sequence[object]], object]:
+        """The fast code as a function of a memory's values. Raises KeyError if it reads anything else."""
+        if self._over_values is None:
+            self._over_values = _function_over_values(self.compiled, self.slots_of_locals)
+        return self._over_values
 
     @property
     def needs(self) -> frozenset[int]:
@@ -113,6 +141,24 @@ def fast_function(compiled: Compiled) -> Callable[..., object]:
     function: Callable[..., object] = eval(
         f"lambda {parameters}: ({compiled.source})", dict(compiled.constants)
     )
+    return function
+
+
+def _function_over_values(
+    compiled: Compiled, slots: Mapping[str, int]
+) -> Callable[[Sequence[object]], object]:
+    names = {read.name for read in compiled.reads}
+
+    class Renamer(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            if node.id not in names:
+                return node
+            values = ast.Name("_values", ast.Load())
+            return ast.Subscript(values, ast.Constant(slots[node.id]), ast.Load())
+
+    tree = ast.parse(f"lambda _values: ({compiled.source})", mode="eval")
+    code = compile(ast.fix_missing_locations(Renamer().visit(tree)), "<condition>", "eval")
+    function: Callable[[Sequence[object]], object] = eval(code, dict(compiled.constants))
     return function
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rules.engine import windows
+from rules.engine.bounds import NOWHERE, Place
 from rules.engine.rings import Kept, Ring
 from rules.engine.ruleset import Absence, Compiled, Pattern, Rule, RuleSet, Signal, Template
 from rules.language.values import UNKNOWN
@@ -143,6 +144,8 @@ class Memory:
     previous_times: dict[int, int]
     stale: dict[int, object]
     """The last values of signals that are UNKNOWN by age."""
+    places: list[Place] = field(repr=False, compare=False)
+    """Where the values stood among the constants of the rules when that was last looked at."""
     facts: Mapping[str, object] = field(default_factory=dict)
     """What the registry says of the vehicle, by the keys of the language."""
     rings: dict[int, Ring] = field(default_factory=dict)
@@ -155,7 +158,8 @@ class Memory:
         previous: dict[int, object] = dict.fromkeys(layout.with_history, UNKNOWN)
         times = dict.fromkeys(layout.with_history, NEVER)
         rings = {slot: Ring(kept) for slot, kept in layout.kept.items()}
-        return cls(layout, [UNKNOWN] * size, [NEVER] * size, previous, times, {}, rings=rings)
+        places = [NOWHERE] * size
+        return cls(layout, [UNKNOWN] * size, [NEVER] * size, previous, times, {}, places, rings=rings)
 
     def take(self, slot: int, at: int, value: object) -> None:
         """A sample that is not older than the signal's last one."""
@@ -182,10 +186,12 @@ class Memory:
         self.stale[slot] = self.values[slot]
         self.values[slot] = UNKNOWN
 
-    def revive(self, at: int) -> None:
-        """Time is back at `at`: what is not yet stale then is known again."""
-        for slot in [slot for slot in self.stale if at <= self.times[slot] + self.layout.stale_after[slot]]:
+    def revive(self, at: int) -> list[int]:
+        """Time is back at `at`: what is not yet stale then is known again. Its slots."""
+        again = [slot for slot in self.stale if at <= self.times[slot] + self.layout.stale_after[slot]]
+        for slot in again:
             self.values[slot] = self.stale.pop(slot)
+        return again
 
     def next_due(self, frontier: int) -> int:
         """First instant from `frontier` on at which a signal turns stale or reaches an age; or FOREVER."""

@@ -5,14 +5,16 @@ sequences, then signals that turn stale or reach an age and samples that leave a
 in the order of their names.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from operator import itemgetter
 
 from rules.engine.alerts import Alert, Change, Observation, Phase, end, observe
 from rules.engine.expressions import Expression
+from rules.engine.masks import bits
 from rules.engine.memory import NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
-from rules.engine.programs import Programs, bits
+from rules.engine.programs import Programs
 from rules.engine.reports import Cause, Occasion, Reporter, failure
 from rules.engine.running import RunningRule
 from rules.engine.sequencer import Sequencer
@@ -37,10 +39,11 @@ class Observer:
         for slot, value in zip(shape.places, fresh, strict=True):
             if slot >= 0:
                 vehicle.memory.take(slot, ts, value)
+        self._doubts.moved[:] = shape.watched
         look = Look(vehicle.memory, vehicle.vehicle_id, ts, shape.slots)
         values = vehicle.memory.values
         holding = 0
-        for index in bits(shape.mask):
+        for index in bits(shape.others):
             when = self._rules[index].when
             if any(values[slot] is UNKNOWN for slot in when.needs - shape.slots):
                 self._doubts.skipped |= 1 << index
@@ -55,6 +58,41 @@ class Observer:
             elif truth is None:
                 self._doubts.unknown.add(index)
         return holding
+
+    def review(self, vehicle: VehicleState, shape: Shape, indexes: Iterable[int]) -> int:
+        """Judge the rules that the index names. Those whose condition is not what their alert expects."""
+        doubts = self._doubts
+        values = vehicle.memory.values
+        settled = vehicle.program.index.settled
+        look = None
+        touched = 0
+        for index in indexes:
+            bit = 1 << index
+            when = self._rules[index].when
+            truth: object = None
+            if settled & bit:
+                with suppress(Exception):
+                    truth = when.over_values(values)
+            if truth is not True and truth is not False:
+                if any(values[slot] is UNKNOWN for slot in when.needs):
+                    touched |= vehicle.expect & bit
+                    doubts.skipped |= bit
+                    continue
+                if look is None:
+                    look = Look(vehicle.memory, vehicle.vehicle_id, vehicle.time, shape.slots)
+                try:
+                    truth = when.truth(look)
+                except Exception as error:
+                    doubts.errors.append((index, error))
+                if truth is None:
+                    doubts.unknown.add(index)
+            doubts.judged |= bit
+            if truth is True:
+                doubts.holding |= bit
+                touched |= bit & ~vehicle.expect
+            else:
+                touched |= bit & vehicle.expect
+        return touched
 
     def message(
         self,
@@ -72,11 +110,17 @@ class Observer:
             out.append(failure(self._rules[index], vehicle, ts, error))
         doubts.errors.clear()
         look = Look(vehicle.memory, vehicle.vehicle_id, ts, shape.slots)
+        judged = (shape.others & ~doubts.skipped) | doubts.judged
+        holding |= doubts.holding
+        as_expected = vehicle.program.index.settled & shape.mask & vehicle.expect & ~doubts.skipped
         for index in bits(touched):
             rule = self._rules[index]
             alert = vehicle.alerts.get(index) or Alert()
-            if (shape.mask & ~doubts.skipped) >> index & 1:
+            when: bool | None
+            if judged >> index & 1:
                 when = None if index in doubts.unknown else bool(holding >> index & 1)
+            elif as_expected >> index & 1 and (rule.clear_when is None or alert.phase is Phase.PENDING):
+                when = True  # it held when it was last judged, and nothing turned since
             elif alert.phase is Phase.PENDING and not shape.mask >> index & 1:
                 self._measure(vehicle, rule, alert, look, out)
                 continue
@@ -129,6 +173,8 @@ class Observer:
         if vehicle.sequences:
             self.sequencer.fire(vehicle, at, cause, out)
         wilted, reached = vehicle.memory.due_at(at)
+        if wilted:
+            vehicle.program.index.unsettle(vehicle, wilted)
         look.is_past = True
         readers = beside = 0
         for slot in wilted:
@@ -140,7 +186,7 @@ class Observer:
         for window in vehicle.memory.leaves_at(at):
             readers |= vehicle.program.window_readers.get(window, 0)
             beside |= vehicle.program.window_readers_beside.get(window, 0)
-        for index in bits(readers | beside):
+        for index in bits((readers | beside) & vehicle.program.index.may_move(vehicle)):
             alert = vehicle.alerts.get(index)
             if readers >> index & 1 or (alert is not None and alert.phase is Phase.FIRING):
                 self._timer(vehicle, index, look, cause, out)
@@ -190,6 +236,8 @@ class Observer:
                     alert.rung = rung
                     occasion = Occasion("severityRaised", max(seen.at, alert.fired_at))
         elif was_resting:
+            if seen.when and vehicle.program.index.settled >> rule.index & 1:
+                vehicle.unsettled.add(rule.index)  # it is to be judged again when the cooldown is over
             return
         vehicle.rules_changed |= 1 << rule.index
         if occasion is not None:

@@ -9,12 +9,14 @@ takes longer until new code is written.
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
+from rules.engine.bounds import Bounds
 from rules.engine.expressions import Expression
+from rules.engine.index import Sorted, ValueIndex
+from rules.engine.masks import bits
 from rules.engine.memory import Layout, Look, Memory, layout_of
 from rules.engine.ruleset import Absence, Pattern, Rule, RuleSet
 from rules.engine.running import RunningAbsence, RunningRule, RunningSequence
 from rules.engine.shapes import Doubts, Run, Shape, shape_run, soonest_of
-from rules.engine.thresholds import threshold_of
 
 _PIECE = 200
 """Conditions in one generated function: about 20 ms of compiling."""
@@ -37,6 +39,7 @@ class Program:
         "enabled",
         "fact_readers",
         "fact_readers_beside",
+        "index",
         "programs",
         "readers",
         "readers_beside",
@@ -94,6 +97,7 @@ class Program:
             if self.runs(sequence):
                 for slot in sequence.slots:
                     self.sequence_readers[slot] = self.sequence_readers.get(slot, 0) | 1 << sequence.index
+        self.index = ValueIndex(self.rules, programs.sorts, enabled, self.readers, programs.bounds)
 
         first = len(programs.rules) + len(programs.sequences)
         self.absences = tuple(it for it in programs.absences if enabled >> first + it.index & 1)
@@ -123,10 +127,21 @@ class Program:
             mask |= self.readers[slot]
             beside |= self.readers_beside[slot]
             concerned |= self.sequence_readers.get(slot, 0)
-        run = self.programs.code(self, names, mask)
-        ears = self.hears(names) if self.ears else ()
-        soonest = soonest_of(carried, layout)
-        shape = Shape(run, carried, places, mask, beside, soonest, bits(concerned), ears)
+        index = self.index
+        run = self.programs.code(self, names, mask & index.others)
+        shape = Shape(
+            run=run,
+            slots=carried,
+            places=places,
+            mask=mask,
+            others=mask & index.others,
+            guarded=mask & index.guarded,
+            watched=tuple(slot for slot in places if slot in index.bounds),
+            beside=beside,
+            soonest=soonest_of(carried, layout),
+            sequences=bits(concerned),
+            ears=self.hears(names) if self.ears else (),
+        )
         if run is not None:
             self.shapes[names] = shape
         return shape
@@ -135,7 +150,7 @@ class Program:
 class Programs:
     """All programs of an engine, one for each set of rules that applies to some vehicle, and their code."""
 
-    def __init__(self, rules: RuleSet, familiar_after: int) -> None:
+    def __init__(self, rules: RuleSet, familiar_after: int, *, is_indexed: bool = True) -> None:
         ordered = sorted(rules.rules, key=lambda rule: rule.name)
         self.layout: Layout = layout_of(rules)
         self.rules = tuple(RunningRule(index, rule, self.layout) for index, rule in enumerate(ordered))
@@ -143,6 +158,9 @@ class Programs:
         self.sequences = tuple(
             RunningSequence(index, pattern, self.layout) for index, pattern in enumerate(patterns)
         )
+        self.sorts = Sorted(self.rules, is_indexed=is_indexed)
+        self.bounds: dict[tuple[int, int], Bounds] = {}
+        """By signal and the rules that compare it: programs share them."""
         silences = sorted(rules.absences, key=lambda absence: absence.name)
         self.ears = tuple(dict.fromkeys(absence.signals for absence in silences))
         """What rules about silence listen for: signals, or (empty) any message."""
@@ -151,6 +169,12 @@ class Programs:
             RunningAbsence(index, absence, self.ears.index(absence.signals), self.layout)
             for index, absence in enumerate(silences)
         )
+        self.known: dict[str, RunningRule | RunningSequence | RunningAbsence] = {
+            **{it.part + it.rule.name: it for it in self.rules},
+            **{it.part + it.pattern.name: it for it in self.sequences},
+            **{it.part + it.rule.name: it for it in self.absences},
+        }
+        """By the name of the part of a vehicle's state that is theirs."""
         self.doubts = Doubts(set(), [])
         selectable: list[Rule | Pattern | Absence] = [*ordered, *patterns, *silences]
         self._selectors = [
@@ -200,22 +224,18 @@ class Programs:
         pieces = self._pieces.setdefault(key, [])
         chosen = {index: self.rules[index].when for index in indexes[len(pieces)]}
         self._make_room(len(chosen))
-        pieces.append(shape_run(names, self.layout, chosen, self.doubts, is_first=not pieces))
+        bounds = program.index.bounds
+        pieces.append(shape_run(names, self.layout, chosen, self.doubts, bounds=bounds, is_first=not pieces))
         if len(pieces) < len(indexes):
             return None
         self._pieces.pop(key, None)
         return pieces[0] if len(pieces) == 1 else _joined(pieces)
 
-    def _in_pieces(self, mask: int) -> list[list[int]]:
-        """The rules of a mask, in portions that are compiled at once: all thresholds, then the others."""
-        thresholds: list[int] = []
-        others: list[int] = []
-        for index in bits(mask):
-            (others if threshold_of(self.rules[index].when) is None else thresholds).append(index)
-        rest = [others[begin : begin + _PIECE] for begin in range(0, len(others), _PIECE)]
-        if len(thresholds) > _PIECE or not rest:
-            return [thresholds, *rest]
-        return [thresholds + rest[0], *rest[1:]]
+    @staticmethod
+    def _in_pieces(mask: int) -> list[list[int]]:
+        """The rules of a mask, in portions that are compiled at once."""
+        indexes = bits(mask)
+        return [indexes[begin : begin + _PIECE] for begin in range(0, len(indexes), _PIECE)] or [[]]
 
     def _make_room(self, conditions: int) -> None:
         self._conditions += conditions + 10
@@ -243,13 +263,3 @@ def _joined(pieces: Sequence[Run]) -> Run:
         return holding
 
     return run
-
-
-def bits(mask: int) -> list[int]:
-    """The places of a mask's bits, ascending."""
-    found = []
-    while mask:
-        low = mask & -mask
-        found.append(low.bit_length() - 1)
-        mask ^= low
-    return found

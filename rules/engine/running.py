@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from rules.engine import alerts
 from rules.engine.alerts import Alert, Phase
@@ -14,6 +14,8 @@ from rules.engine.ruleset import Absence, CommandAction, Pattern, PublishAction,
 class RunningRule:
     """A rule of the set; `index` is its place in the masks."""
 
+    part: ClassVar = "rule/"
+    """Before its name: the part of a vehicle's state that is its own."""
     __slots__ = (
         "actions",
         "ages_beside",
@@ -103,6 +105,8 @@ class Face:
 class RunningSequence:
     """A sequence of the set; `index` is its place among them."""
 
+    part: ClassVar = "sequence/"
+    """Before its name: the part of a vehicle's state that is its own."""
     __slots__ = ("conditions", "digest", "index", "match", "names", "pattern", "plan", "slots", "timeout")
 
     def __init__(self, index: int, pattern: Pattern, layout: Layout) -> None:
@@ -122,6 +126,8 @@ class RunningSequence:
 class RunningAbsence:
     """A rule about silence; `index` is its place among them, `ear` the place of what it listens for."""
 
+    part: ClassVar = "absence/"
+    """Before its name: the part of a vehicle's state that is its own."""
     __slots__ = ("actions", "annotations", "ear", "index", "labels", "ladder", "rule", "value")
 
     def __init__(self, index: int, rule: Absence, ear: int, layout: Layout) -> None:

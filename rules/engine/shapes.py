@@ -6,12 +6,12 @@ call; what it returns is one integer, a bit for each rule whose condition is tru
 leads to the exact evaluation of that one.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from rules.engine.bounds import Bounds
 from rules.engine.expressions import Expression, truth_of
 from rules.engine.memory import FACT, FOREVER, HISTORY, NEVER, Layout, Memory
-from rules.engine.thresholds import group_code, groups_of
 from rules.engine.windows import FUNCTIONS, code
 from rules.language.values import UNKNOWN, UnknownValue
 from rules.language.windows import Window
@@ -27,6 +27,20 @@ class Doubts:
     errors: list[tuple[int, Exception]]
     skipped: int = 0
     """Conditions that cannot be true without a signal that is unknown: not evaluated, unknown or false."""
+    moved: list[int] = field(default_factory=list)
+    """The slots whose values have left their places."""
+    judged: int = 0
+    """The conditions that were judged because the index named them."""
+    holding: int = 0
+    """Those of them that are true."""
+
+    def clear(self) -> None:
+        """The message is dealt with."""
+        if self.moved:
+            self.moved.clear()
+        if self.unknown:
+            self.unknown.clear()
+        self.skipped = self.judged = self.holding = 0
 
     def judge(self, index: int, expression: Expression, arguments: Sequence[object]) -> bool:
         """Evaluate exactly. True only if the condition is; doubts are noted."""
@@ -41,10 +55,6 @@ class Doubts:
             self.unknown.add(index)
         return truth is True
 
-    def judge_all(self, members: Sequence[tuple[int, Expression]], argument: object) -> int:
-        """Evaluate several conditions on one value exactly: the bits of those that are true."""
-        return sum(1 << index for index, expression in members if self.judge(index, expression, (argument,)))
-
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -57,6 +67,12 @@ class Shape:
     """For each name of the message its slot, or -1."""
     mask: int
     """Rules whose condition reads a signal of the message."""
+    others: int
+    """Those of them that are judged whatever the message says, by `run`."""
+    guarded: int
+    """Those of them that are judged while their guard holds or their alert is under way."""
+    watched: tuple[int, ...]
+    """The slots of the message whose values have places."""
     beside: int
     """Rules of which something else does: value, clear condition, ladder."""
     soonest: int
@@ -73,11 +89,13 @@ def shape_run(
     conditions: dict[int, Expression],
     doubts: Doubts,
     *,
+    bounds: Mapping[int, Bounds] | None = None,
     is_first: bool = True,
 ) -> Run:
     """Generate the function for messages that carry exactly these signals, in this order.
 
-    Of several functions for one shape the first takes the message in; the others find it in the memory.
+    Of several functions for one shape the first takes the message in, and notes which of the values that have
+    `bounds` left their places; the others find the message in the memory.
     """
     slots = [layout.slots.get(name, -1) for name in names]
     carried = [slot for slot in slots if slot >= 0]
@@ -91,7 +109,6 @@ def shape_run(
         "NEVER": NEVER,
         "_doubts": doubts,
         "_judge": doubts.judge,
-        "_judge_all": doubts.judge_all,
     }
     for expression in conditions.values():
         space.update(expression.compiled.constants)
@@ -111,30 +128,24 @@ def shape_run(
             lines.append(f" _t[{row[0]}:{row[-1] + 1}] = [_ts] * {len(row)}")
         kept = [slot for slot in carried if slot in layout.kept]
         lines += [f" _memory.rings[{slot}].take(_ts, {values[slot]})" for slot in kept]
+        watched = [slot for slot in carried if slot in (bounds or {})]
+        if watched:
+            space["_moved"] = doubts.moved
+            lines += _watch(watched, bounds or {}, values)
     for (kind, slot), name in wanted.items():
         read = _read(kind, slot, values)
         if read != name:
             lines.append(f" {name} = {read}")
     lowest = min(conditions, default=0)  # bits count from here: wide integers are slow to write and to read
     lines.append(" _m = 0")
-    groups, others = groups_of(conditions)
-    for number, group in enumerate(groups):
-        members = tuple((index, conditions[index]) for _, index in group.members)
-        space[f"_group{number}"] = members
-        lines += [
-            " try:",
-            *group_code(group, lowest, space),
-            " except Exception:",
-            f"  _m |= _judge_all(_group{number}, {group.local}) >> {lowest}",
-        ]
     needing: dict[frozenset[int], list[int]] = {}
-    for index, expression in others.items():
+    for index, expression in conditions.items():
         needing.setdefault(expression.needs.difference(values), []).append(index)
     for needs, indexes in needing.items():
         known = " and ".join(f"_v[{slot}] is not UNKNOWN" for slot in sorted(needs))
         lines.append(f" if {known or True}:")
         for index in indexes:
-            space[f"_e{index}"] = expression = others[index]
+            space[f"_e{index}"] = expression = conditions[index]
             arguments = "".join(f"{read.name}, " for read in expression.compiled.reads)
             lines += [
                 "  try:",
@@ -151,6 +162,19 @@ def shape_run(
     exec(compile("\n".join(lines), f"<messages of {len(names)} signals>", "exec"), space)
     run: Run = space["run"]  # type: ignore[assignment]
     return run
+
+
+def _watch(watched: Sequence[int], bounds: Mapping[int, Bounds], values: Mapping[int, str]) -> list[str]:
+    """Python that notes which values left their places; what is compared with something odd is noted, too."""
+    lines = [" _p = _memory.places", " try:"]
+    for slot in watched:
+        said = values[slot]
+        if bounds[slot].is_ordered:
+            lines.append(f"  _g = _p[{slot}]")
+            lines.append(f"  if not _g[0] < {said} < _g[1]: _moved.append({slot})")
+        else:
+            lines.append(f"  if {said} != _p[{slot}][0]: _moved.append({slot})")
+    return [*lines, " except Exception:", f"  _moved[:] = {list(watched)}"]
 
 
 def _rows(slots: Sequence[int]) -> list[list[int]]:

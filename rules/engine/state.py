@@ -20,21 +20,22 @@ from rules.engine.absence_state import pack_heard, pack_told, unpack_heard, unpa
 from rules.engine.absences import Heard, due
 from rules.engine.alerts import Alert, Phase
 from rules.engine.failures import StateFormatError
+from rules.engine.masks import bits
 from rules.engine.memory import FOREVER, NEVER, Layout
-from rules.engine.programs import Programs, bits
-from rules.engine.running import RunningSequence
+from rules.engine.programs import Programs
+from rules.engine.running import RunningAbsence, RunningRule, RunningSequence
 from rules.engine.sequences import Mark, Matching, Partial
 from rules.engine.vehicle import VehicleState
 from rules.language.values import UNKNOWN
 
 VALUES = "values"
 """The part with the event time, the last-known values and the position."""
-RULE = "rule/"
+RULE = RunningRule.part
 """Before the name of a rule: the part with its alert."""
-SEQUENCE = "sequence/"
+SEQUENCE = RunningSequence.part
 """Before the name of a sequence: the part with its partial matches."""
 
-ABSENCE = "absence/"
+ABSENCE = RunningAbsence.part
 """Before the name of a rule about silence: the part with its alert."""
 
 _FORMAT = b"\x01"
@@ -91,35 +92,30 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
     """Fill the state of a new vehicle. Raises StateFormatError."""
     if VALUES in parts:
         _read(parts[VALUES], VALUES, _restore_values, vehicle)
-    indexes = {RULE + rule.rule.name: rule.index for rule in vehicle.program.rules}
+    known = vehicle.program.programs.known
+    strange = []
     for part, packed in parts.items():
-        index = indexes.get(part)
-        if index is not None:
-            _read(packed, part, _restore_alert, vehicle, index)
-    known = {}
-    if any(part.startswith(SEQUENCE) for part in parts):
-        known = {SEQUENCE + sequence.pattern.name: sequence for sequence in _sequences(vehicle)}
-        for part, packed in parts.items():
-            sequence = known.get(part)
-            if sequence is not None and vehicle.program.runs(sequence):
+        match known.get(part):
+            case RunningRule(index=index):
+                _read(packed, part, _restore_alert, vehicle, index)
+            case RunningSequence() as sequence if vehicle.program.runs(sequence):
                 _read(packed, part, _restore_matching, vehicle, sequence)
-    silences = {ABSENCE + it.rule.name: it for it in vehicle.program.programs.absences}
-    for part in silences.keys() & parts.keys():
-        absence, told = silences[part], _read(parts[part], part, unpack_told)
-        told.alert.rung = min(told.alert.rung, len(absence.ladder) - 1)
-        if absence in vehicle.program.absences or told.alert.phase is Phase.RESTING:
-            vehicle.absences[absence.index] = told
-    rings: frozenset[str] = frozenset()
+            case RunningAbsence() as absence:
+                told = _read(packed, part, unpack_told)
+                told.alert.rung = min(told.alert.rung, len(absence.ladder) - 1)
+                if absence in vehicle.program.absences or told.alert.phase is Phase.RESTING:
+                    vehicle.absences[absence.index] = told
+            case None if part != VALUES:
+                strange.append(part)
     if vehicle.memory.rings:
         try:
             rings = ring_parts.restore(vehicle.memory, parts)
         except ValueError as error:
             raise StateFormatError(str(error)) from error
+        strange = [part for part in strange if part not in rings]
         leave = vehicle.memory.next_leave(max(vehicle.time, vehicle.swept))
         vehicle.due = min(vehicle.due, leave)  # a window that is shorter than before is left sooner
-    strange = parts.keys() - indexes.keys() - known.keys() - silences.keys() - rings - {VALUES}
-    if strange:
-        vehicle.leftovers = tuple(sorted(strange))
+    vehicle.leftovers = tuple(sorted(strange))
 
 
 def absence_deadline(programs: Programs, parts: Mapping[str, bytes]) -> int:

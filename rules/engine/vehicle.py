@@ -41,6 +41,10 @@ class VehicleState:
     """The rules whose condition, as it was last judged, holds for their alert."""
     attention: int = 0
     """The rules whose alerts want to see every message that they read."""
+    opened: int = field(default=0, compare=False)
+    """The rules to judge at every message that they read, because their guard holds."""
+    unsettled: set[int] = field(default_factory=set, compare=False)
+    """The settled rules whose condition is not what their alert expects, though no message came for them."""
     sequences: dict[int, Matching] = field(default_factory=dict)
     """Partial matches by the index of their sequence."""
     heard: dict[int, Heard] = field(default_factory=dict)
@@ -64,6 +68,8 @@ class VehicleState:
         self.expect &= ~bit
         self.attention &= ~bit
         if alert.phase is Phase.RESTING:
+            if self.program.index.settled & bit:
+                self.unsettled.add(index)  # its condition may hold all the same
             until = rule.forgotten_after(alert)
             if until is None:
                 self.alerts.pop(index, None)
@@ -94,7 +100,8 @@ class VehicleState:
         self.memory = Memory.empty(self.memory.layout)
         self.time = self.received_at = self.swept = self.positioned_at = NEVER
         self.due = self.rests_until = FOREVER
-        self.live = self.expect = self.attention = 0
+        self.live = self.expect = self.attention = self.opened = 0
+        self.unsettled.clear()
         self.position = self.columns = None
         self.alerts, self.sequences, self.heard, self.absences = {}, {}, {}, {}
 

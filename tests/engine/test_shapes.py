@@ -7,10 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.engine import Engine, Event, Outcome, Rule, RuleSet, Signal
-from rules.engine.expressions import Expression
-from rules.engine.memory import layout_of
 from rules.engine.needs import needed
-from rules.engine.thresholds import groups_of, threshold_of
 from rules.language import DOUBLE, UNKNOWN, Compiled, Environment, UnknownValue
 
 ENVIRONMENT = Environment({"a": DOUBLE, "b": DOUBLE, "c": DOUBLE})
@@ -153,17 +150,3 @@ def test_messages_of_ever_new_shapes_cost_no_compiling() -> None:
     for number in range(200):
         engine.process(vehicle, Event(number, number, {"a": 5.0, f"x{number}": 1.0}), 0, [])
     assert vehicle.program.shapes == {}
-
-
-def test_thresholds_are_recognised_and_ordered() -> None:
-    rules = rule_set(["a > 5", "a > 1", "a < 2", "a > b", "a < 3", "a == 2", "age(a) >= duration('3ms')"])
-    layout = layout_of(rules)
-    conditions = {index: Expression(rule.when, layout) for index, rule in enumerate(rules.rules)}
-    groups, others = groups_of(conditions)
-    assert [(group.operator, group.members) for group in groups] == [
-        (">", ((1.0, 1), (5.0, 0))),
-        ("<", ((3.0, 4), (2.0, 2))),
-        (">=", ((3.0, 6),)),
-    ]
-    assert set(others) == {3, 5}
-    assert threshold_of(conditions[3]) is None

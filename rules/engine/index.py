@@ -1,0 +1,204 @@
+"""The index of values: which rules' conditions may have turned with what a vehicle just said.
+
+Of each signal it is known where its value stands among the constants that rules compare it with (its place).
+A value that stays in its place turns nothing and costs one comparison. One that moves turns the literals that
+it passes, so only their rules are judged. Rules are of three sorts here:
+
+- *settled*: nothing but literals decides their condition, so it is judged when one of them turns;
+- *guarded*: judged at every message that carries what they read, while their guard holds or their alert is
+  under way; so nothing that counts messages or looks back misses one for which the condition may be true;
+- *others*: judged at every message that carries what they read, by generated code.
+
+What is judged is compared with what the alert expects. A settled rule whose condition is not what its alert
+expects, though no message that it reads came (late data, time turned back, a restart), waits in `unsettled`
+until one comes.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rules.engine.bounds import NOWHERE, ODD, Bounds, Claimed, Place
+from rules.engine.expressions import Expression
+from rules.engine.literals import Decision, Literal
+from rules.engine.masks import bits
+from rules.engine.memory import Look
+from rules.engine.running import RunningRule
+from rules.language.values import UNKNOWN
+
+if TYPE_CHECKING:
+    from rules.engine.vehicle import VehicleState
+
+
+class Sorted:
+    """The rules of a set by how the index treats them: a bit for each."""
+
+    __slots__ = ("decisions", "guarded", "others", "settled")
+
+    def __init__(self, rules: Sequence[RunningRule], *, is_indexed: bool) -> None:
+        self.decisions = [rule.when.decision if is_indexed else Decision() for rule in rules]
+        self.settled = self.guarded = self.others = 0
+        kinds: dict[int, type] = {}
+        for rule, decision in zip(rules, self.decisions, strict=True):
+            if decision.guard is None or not _is_of_one_type(rule.when, decision, kinds):
+                self.others |= 1 << rule.index
+            elif decision.is_settled and rule.count is None:
+                self.settled |= 1 << rule.index
+            else:
+                self.guarded |= 1 << rule.index
+
+
+def _is_of_one_type(when: Expression, decision: Decision, kinds: dict[int, type]) -> bool:
+    """Whether each signal is compared with constants of the type that the rules before compare it with."""
+    slots = when.slots_of_locals
+    return all(
+        kinds.setdefault(slots[literal.local], literal.kind) is literal.kind
+        for literal in (*decision.literals, *(decision.guard or ()))
+    )
+
+
+class ValueIndex:
+    """The index over some rules of a set, for the vehicles to which they apply."""
+
+    def __init__(
+        self,
+        rules: Sequence[RunningRule],
+        sorts: Sorted,
+        enabled: int,
+        readers: Sequence[int],
+        known: dict[tuple[int, int], Bounds],
+    ) -> None:
+        """`known` holds bounds made for other vehicles: those of the same signal and rules are shared."""
+        self._rules = rules
+        self.settled = sorts.settled & enabled
+        self.guarded = sorts.guarded & enabled
+        self.others = sorts.others & enabled
+        self._readers = readers
+        self.bounds: dict[int, Bounds] = {}
+        self._elsewhere: dict[int, set[int]] = {}
+        """Slot to the other slots that guard settled rules which read it."""
+        concerned: dict[int, int] = {}
+        for index in bits(self.settled | self.guarded):
+            slots = rules[index].when.slots_of_locals
+            decision = sorts.decisions[index]
+            guards = {slots[literal.local] for literal in decision.guard or ()}
+            read = {slots[literal.local] for literal in decision.literals} | guards
+            for slot in read if self.settled >> index & 1 else guards:
+                concerned[slot] = concerned.get(slot, 0) | 1 << index
+            if self.settled >> index & 1:
+                for slot in read:
+                    self._elsewhere.setdefault(slot, set()).update(guards - {slot})
+        for slot, mask in concerned.items():
+            bounds = known.get((slot, mask))
+            if bounds is None:
+                claims = _claims_on(slot, bits(mask), rules, sorts)
+                bounds = known[slot, mask] = claims.bounds()
+            self.bounds[slot] = bounds
+
+    def locate(self, vehicle: "VehicleState") -> None:
+        """Find every signal's place anew: the vehicle was restored, or other rules apply to it now."""
+        vehicle.memory.places = places = [NOWHERE] * len(vehicle.memory.values)
+        vehicle.unsettled.clear()
+        for slot in self.bounds:
+            places[slot] = self._place(vehicle, slot)
+        self._open(vehicle)
+        held = {index for slot, bounds in self.bounds.items() for index in bounds.guarded(places[slot].where)}
+        self._note_unsettled(vehicle, held.union(bits(vehicle.expect & self.settled)))
+
+    def unsettle(self, vehicle: "VehicleState", slots: Iterable[int]) -> None:
+        """These signals have other values than before, and no rule was judged."""
+        self._note_unsettled(vehicle, self._moved(vehicle, [slot for slot in slots if slot in self.bounds]))
+
+    def turned(self, vehicle: "VehicleState", slots: Collection[int], carried: int) -> set[int]:
+        """The settled rules to judge after a message: `slots` have left their places.
+
+        `carried` has the rules that read a signal of the message; what was unsettled of them is settled now.
+        """
+        found = self._moved(vehicle, slots) if slots else set()
+        if vehicle.unsettled:
+            due = {index for index in vehicle.unsettled if carried >> index & 1}
+            vehicle.unsettled -= due
+            found |= due
+        return found
+
+    def may_move(self, vehicle: "VehicleState") -> int:
+        """The rules whose alert time alone could move: for the rest a value that is lost changes nothing."""
+        mask = self.others | vehicle.opened
+        for index in (*vehicle.alerts, *vehicle.unsettled):
+            mask |= 1 << index
+        return mask
+
+    def _moved(self, vehicle: "VehicleState", slots: Collection[int]) -> set[int]:
+        """Take note of where signals stand now. The settled rules whose condition may have turned."""
+        places = vehicle.memory.places
+        found: set[int] = set()
+        anew = []
+        is_opened = False
+        for slot in slots:
+            old, new = places[slot], self._place(vehicle, slot)
+            places[slot] = new
+            is_opened = is_opened or old.opened != new.opened
+            between = self.bounds[slot].between(old.where, new.where)
+            if between is None:
+                anew.append(slot)
+            else:
+                found.update(between)
+        if is_opened:
+            self._open(vehicle)
+        for slot in anew:
+            found.update(self._anew(vehicle, slot))
+        return found
+
+    def _anew(self, vehicle: "VehicleState", slot: int) -> Iterable[int]:
+        """The settled rules that read a signal and may hold, or are expected to, now that it is known.
+
+        A condition that became true by it has a guard that holds, here or at another signal.
+        """
+        places = vehicle.memory.places
+        yield from self.bounds[slot].guarded(places[slot].where)
+        readers = self._readers[slot]
+        for other in self._elsewhere.get(slot, ()):
+            for index in self.bounds[other].guarded(places[other].where):
+                if readers >> index & 1:
+                    yield index
+        yield from bits(vehicle.expect & self.settled & readers)
+
+    def _place(self, vehicle: "VehicleState", slot: int) -> Place:
+        value = vehicle.memory.values[slot]
+        if value is UNKNOWN:
+            return NOWHERE
+        try:
+            return self.bounds[slot].place(value)
+        except Exception:  # not of the signal's type: whoever reads it is judged each time
+            nothing = object()
+            return Place(nothing, nothing, ODD, self._readers[slot] & (self.settled | self.guarded))
+
+    def _open(self, vehicle: "VehicleState") -> None:
+        opened = 0
+        for slot in self.bounds:
+            opened |= vehicle.memory.places[slot].opened
+        vehicle.opened = opened
+
+    def _note_unsettled(self, vehicle: "VehicleState", candidates: Iterable[int]) -> None:
+        look = Look(vehicle.memory, vehicle.vehicle_id, vehicle.time)
+        for index in candidates:
+            try:
+                holds = self._rules[index].when.truth(look) is True
+            except Exception:
+                holds = False
+            if holds != (vehicle.expect >> index & 1):
+                vehicle.unsettled.add(index)
+
+
+def _claims_on(slot: int, indexes: Iterable[int], rules: Sequence[RunningRule], sorts: Sorted) -> Claimed:
+    claimed = Claimed()
+    for index in indexes:
+        slots: Mapping[str, int] = rules[index].when.slots_of_locals
+        decision = sorts.decisions[index]
+        literals: list[Literal] = [it for it in decision.literals if slots[it.local] == slot]
+        guards = [it for it in decision.guard or () if slots[it.local] == slot]
+        if sorts.settled >> index & 1:
+            claimed.literals += [(index, literal) for literal in literals]
+            claimed.guards += [(index, literal) for literal in guards]
+        else:
+            claimed.openings += [(index, literal) for literal in guards]
+    return claimed
