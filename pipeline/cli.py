@@ -1,4 +1,4 @@
-"""What the pipeline adds to the command line: schemas, topics, and the tools of those who write rules.
+"""What the pipeline adds to the command line: schemas, topics, vehicles, the tools of those who write rules.
 
 Nothing heavy is imported at the top: `telltale --help` is asked often.
 """
@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pipeline.process.cli import CONTEXT_SETTINGS, Config, Json
+from pipeline.vehicles.commands import app as vehicles_app
 
 app = typer.Typer()
 topics_app = typer.Typer(
@@ -28,6 +29,7 @@ rules_app = typer.Typer(
 )
 app.add_typer(topics_app)
 app.add_typer(rules_app)
+app.add_typer(vehicles_app)
 
 Replication = Annotated[
     int | None,

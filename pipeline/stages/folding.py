@@ -17,6 +17,7 @@ from pipeline.stages.deadlines import Deadlines
 from pipeline.stages.outcomes import Outputs
 from pipeline.stages.registry import decode_registration
 from pipeline.stages.telemetry import CAUSE, UNSEEN, decode_telemetry
+from pipeline.stages.vehicle_ids import vehicle_id_problem
 from rules import Event
 from rules.engine import NOTHING, Fold, Registration, RegistrationError
 
@@ -182,9 +183,10 @@ class VehicleLogic(Generic[S]):
         says so too, in whichever order the two come.
         """
         try:
+            problem = vehicle_id_problem(record.key or b"")
+            if problem is not None:
+                raise ValueError(problem)
             vehicle_id = (record.key or b"").decode()
-            if not vehicle_id:
-                raise ValueError("the record has no key, so no vehicle")
             if record.value is None:
                 known = None
             else:

@@ -24,8 +24,8 @@ from pipeline.stages.payloads import PayloadShape, Reader, Unusable, codec_of, s
 from pipeline.stages.settings import NormalizeSettings
 from pipeline.stages.telemetry import CAUSE, UNSEEN, encode_telemetry
 from pipeline.stages.unseen import Unseen
+from pipeline.stages.vehicle_ids import vehicle_id_problem
 
-MAX_VEHICLE_ID = 256
 _FORMAT = b"\x01"
 MESSAGES = Metric("telltale_normalize_messages_total", "Messages by what became of them", ["outcome"])
 DROPPED = Metric("telltale_normalize_signals_dropped_total", "Signals that were not used", ["reason"])
@@ -100,8 +100,7 @@ class Normalize:
             if record.key is None and _is_tick(record):
                 out.append(Output("vehicle.telemetry", None, record.value, (), record.timestamp, None))
                 continue
-            if record.value is None and _is_vehicle(record.key):
-                assert record.key is not None
+            if record.value is None and record.key and vehicle_id_problem(record.key) is None:
                 out.append(self._forget(record.key, record.timestamp, _ASKED))
                 continue
             try:
@@ -159,22 +158,10 @@ class Normalize:
 
 def _check_vehicle(key: bytes) -> str:
     """The vehicle id, which has to be checked once. Raises Unusable."""
-    if len(key) > MAX_VEHICLE_ID:
-        raise Unusable("vehicle-id-invalid", f"the vehicle id has {len(key)} bytes, at most {MAX_VEHICLE_ID}")
-    try:
-        vehicle_id = key.decode()
-    except UnicodeDecodeError:
-        raise Unusable("vehicle-id-invalid", "the vehicle id is not UTF-8") from None
-    if "\0" in vehicle_id:
-        raise Unusable("vehicle-id-invalid", "the vehicle id holds a zero character")
-    return vehicle_id
-
-
-def _is_vehicle(key: bytes | None) -> bool:
-    try:
-        return bool(key) and bool(_check_vehicle(key or b""))
-    except Unusable:
-        return False
+    problem = vehicle_id_problem(key)
+    if problem is not None:
+        raise Unusable("vehicle-id-invalid", problem)
+    return key.decode()
 
 
 def _is_tick(record: Record) -> bool:
