@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,18 @@ from pipeline.backtest.asked import Asked
 from pipeline.backtest.reads import reads_by_rule
 from pipeline.process.failures import ConfigurationError
 from pipeline.stages.documents import refuse
-from rules import Loaded, RuleSet, compile_rules, load
+from rules import RuleSet, compile_rules, load
+from rules.documents import Document, Placed
 
 
 def read_rules(paths: Sequence[Path], run: str | None) -> RuleSet:
     """The rules whose names match. Raises ConfigurationError with every finding."""
     loaded = load(paths)
     if run is not None:
-        kept = tuple(
-            placed
-            for placed in loaded.documents
-            if not _is_rule(placed.document) or fnmatch.fnmatchcase(placed.document.metadata.name, run)
-        )
-        if not any(_is_rule(placed.document) for placed in kept):
+        documents, running = _kept(loaded.documents, run), _kept(loaded.running, run)
+        if not any(_is_rule(placed.document) for placed in running):
             raise ConfigurationError(f"--run {run}: no rule is called so")
-        loaded = Loaded(kept, loaded.diagnostics, loaded.left_out)
+        loaded = replace(loaded, documents=documents, running=running)
     compiled = compile_rules(loaded)
     if isinstance(compiled, RuleSet):
         if compiled.catalog is None:
@@ -56,6 +54,14 @@ def missing_signals(rules: RuleSet, seen: Collection[str]) -> dict[str, tuple[st
         for rule, names in sorted(reads.items())
         if names.difference(seen)
     }
+
+
+def _kept(documents: Sequence[Placed[Document]], run: str) -> tuple[Placed[Document], ...]:
+    return tuple(
+        placed
+        for placed in documents
+        if not _is_rule(placed.document) or fnmatch.fnmatchcase(placed.document.metadata.name, run)
+    )
 
 
 def _is_rule(document: Any) -> bool:

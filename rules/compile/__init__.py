@@ -7,20 +7,25 @@ is refused whole: the last good one goes on running.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from rules.compile.absence_rules import absence_rule
 from rules.compile.alert_rules import alert_rule
 from rules.compile.definitions import named
 from rules.compile.fences import far_fences, fences_of, positionless
+from rules.compile.parameters import note_unused, with_parameters
 from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
-from rules.documents import Diagnostic, Loaded, RuleTest, SignalCatalog
+from rules.documents import AlertRule, Diagnostic, Document, Loaded, Placed, RuleTest, SignalCatalog
 from rules.engine import Rule, RuleSet, Signal
 from rules.engine.ruleset import Absence, Pattern
 from rules.geometry import Shape
 
-__all__ = ["compile_rules", "fingerprint", "vocabulary_of"]
+D = TypeVar("D", bound=Document)
+R = TypeVar("R")
+
+__all__ = ["compile_rules", "fingerprint", "vocabulary_of", "with_parameters"]
 
 
 def compile_rules(
@@ -39,15 +44,10 @@ def compile_rules(
     if catalog is not None:
         fences = fences_of(loaded)
         vocabulary = vocabulary_of(loaded, catalog.document, fences, lineages or {})
-        for placed in loaded.alert_rules:
-            if placed.document.spec.absent_for is not None:
-                absence = absence_rule(vocabulary, placed)
-                absences += [] if absence is None else [absence]
-            else:
-                rule = alert_rule(vocabulary, placed)
-                rules += [] if rule is None else [rule]
-        patterns = [sequence_rule(vocabulary, placed) for placed in loaded.sequence_rules]
-        sequences = [pattern for pattern in patterns if pattern is not None]
+        alert_rules = loaded.alert_rules
+        rules = _compiled(vocabulary, [it for it in alert_rules if not _is_absence(it)], alert_rule)
+        absences = _compiled(vocabulary, [it for it in alert_rules if _is_absence(it)], absence_rule)
+        sequences = _compiled(vocabulary, loaded.sequence_rules, sequence_rule)
         findings += [*vocabulary.findings, *far_fences(loaded)]
         findings += positionless(catalog, fences)
     if any(finding.severity == "error" for finding in findings):
@@ -73,6 +73,28 @@ def vocabulary_of(
     vocabulary = Vocabulary(catalog, lineages, fences)
     vocabulary.define(named(vocabulary, loaded.definitions))
     return vocabulary
+
+
+def _is_absence(placed: Placed[AlertRule]) -> bool:
+    return placed.document.spec.absent_for is not None
+
+
+def _compiled(
+    vocabulary: Vocabulary,
+    rules: Sequence[Placed[D]],
+    compile_one: Callable[[Vocabulary, Placed[D]], R | None],
+) -> list[R]:
+    """Compile the rules of one kind, each with the words that it brings; those that are right."""
+    found = []
+    for placed in rules:
+        before = len(vocabulary.findings)
+        own = with_parameters(vocabulary, placed)
+        rule = compile_one(own, placed)
+        if rule is not None:
+            found.append(rule)
+            if all(finding.severity == "warning" for finding in vocabulary.findings[before:]):
+                note_unused(own, placed)
+    return found
 
 
 def fingerprint(loaded: Loaded) -> str:

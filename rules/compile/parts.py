@@ -5,7 +5,7 @@ finds everything.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import JsonValue
@@ -48,24 +48,37 @@ class Vocabulary:
     windowed: set[str] = field(default_factory=set)
     """The signals over which some expression has a window."""
     _environments: dict[tuple[tuple[str, Type], ...], Environment] = field(default_factory=dict)
+    _set: "Vocabulary | None" = None
+    """For a rule with words of its own: the vocabulary of the set."""
+    used: set[str] = field(default_factory=set)
+    """What of `named` an expression has used."""
 
     def environment(self, **names: Type) -> Environment:
         """The names of expressions: signals, aliases, `vehicle.id`, and `names`, such as a text's `value`."""
         key = tuple(sorted(names.items(), key=lambda item: item[0]))
         if key not in self._environments:
-            self._environments[key] = Environment(
-                _types(self.catalog), self.catalog.aliases, names, self.named.values(), self.fences
-            )
+            if self._set is not None:
+                made = self._set.environment(**names).naming(self.named.values(), self.used)
+            else:
+                made = Environment(
+                    _types(self.catalog), self.catalog.aliases, names, self.named.values(), self.fences
+                )
+            self._environments[key] = made
         return self._environments[key]
 
     def selector(self) -> Environment:
         """The names of `spec.vehicles`, which is judged before any signal is known."""
-        return Environment({}, named=self.named.values())
+        return Environment({}, named=self.named.values()).naming((), self.used)
 
     def define(self, named: Mapping[str, Named]) -> None:
         """Give every expression from now on these names."""
         self.named = named
         self._environments.clear()
+
+    def with_words(self, named: Mapping[str, Named]) -> "Vocabulary":
+        """Return the vocabulary of one rule, which has words of its own; findings are shared."""
+        words = {**self.named, **named}
+        return replace(self, named=words, used=set(), _environments={}, _set=self._set or self)
 
     def clash(self, name: str) -> str | None:
         """Say what else `name` means; None if nothing."""

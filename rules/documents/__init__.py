@@ -3,6 +3,8 @@
 `parse` is pure and takes texts, `load` opens files; both give a `Loaded` with documents and diagnostics.
 """
 
+from rules.documents.adaptable import Adaptable, Parameter
+from rules.documents.adaptation import ActionsChange, Adaptation, AdaptationSpec
 from rules.documents.alert_rule import (
     SEVERITIES,
     AbsentFor,
@@ -20,7 +22,7 @@ from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metad
 from rules.documents.codes import CODES, Code
 from rules.documents.definitions import Definitions, DefinitionsSpec, NamedExpression, NamedParameter
 from rules.documents.diagnostics import Diagnostic, did_you_mean, quote, write_path
-from rules.documents.durations import Duration, format_duration, parse_duration
+from rules.documents.durations import Duration, format_duration, parameter_in, parse_duration
 from rules.documents.geofence import Geofence, GeofenceSpec
 from rules.documents.load import load
 from rules.documents.parse import KINDS, LATER_KINDS, Loaded, Source, parse
@@ -53,6 +55,10 @@ __all__ = [
     "SEVERITIES",
     "AbsentFor",
     "Action",
+    "ActionsChange",
+    "Adaptable",
+    "Adaptation",
+    "AdaptationSpec",
     "AlertRule",
     "AlertRuleSpec",
     "Closed",
@@ -75,6 +81,7 @@ __all__ = [
     "NamedExpression",
     "NamedParameter",
     "OnTimeout",
+    "Parameter",
     "Placed",
     "Position",
     "Publish",
@@ -98,6 +105,7 @@ __all__ = [
     "editor_schema",
     "format_duration",
     "load",
+    "parameter_in",
     "parse",
     "parse_duration",
     "quote",

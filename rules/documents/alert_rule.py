@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
+from rules.documents.adaptable import Adaptable
 from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template, yaml_key
 from rules.documents.durations import Duration
 
@@ -82,7 +83,7 @@ class Action(Closed):
     elsewhere: ClassVar = {"on": "upon", "when": "upon", "state": "upon"}
 
 
-class AlertRuleSpec(Closed):
+class AlertRuleSpec(Adaptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None

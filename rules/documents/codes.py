@@ -38,10 +38,7 @@ CODES: dict[str, Code] = {
     ),
     "TT010": Code("Not a document", "A document is a mapping with apiVersion, kind, metadata and spec."),
     "TT011": Code("Unknown apiVersion", "This version of Telltale reads telltale.dev/v1alpha1."),
-    "TT012": Code(
-        "Unknown kind",
-        "Kinds are AlertRule, SequenceRule, Definitions, Geofence, SignalCatalog and RuleTest.",
-    ),
+    "TT012": Code("Unknown kind", "docs/rules.md lists the kinds."),
     "TT013": Code(
         "A kind that this version does not run", "Move the document to an installation that runs it."
     ),
@@ -117,6 +114,9 @@ CODES: dict[str, Code] = {
         "Parameters that do not go together", "Each has a name of its own; a value has the parameter's type."
     ),
     "TT092": Code("A list of several types", "A list is of numbers, of texts, or of booleans."),
+    "TT093": Code(
+        "An adaptation that changes nothing", "Give it parameters, a severity, labels, actions, or drop it."
+    ),
     "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
     "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
     "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),
@@ -138,8 +138,18 @@ CODES: dict[str, Code] = {
     "TT212": Code(
         "A fence far from all others", "Longitude comes first: check whether the two numbers are swapped."
     ),
+    "TT240": Code("An adaptation of no rule", "Load the rule's file, too; names are those of metadata.name."),
+    "TT241": Code("A parameter that the rule does not have", "The hint lists the rule's parameters."),
+    "TT242": Code("A value that the parameter cannot have", "The rule says type, range, and allowed values."),
+    "TT243": Code("A field that rules of this kind do not have", "Take it out of the adaptation."),
+    "TT244": Code(
+        "Two adaptations set the same", "One of them has to go: the order of documents means nothing."
+    ),
     "TT245": Code("A definition that uses itself", "Write out one of the definitions of the circle."),
     "TT246": Code("A name is defined twice", "A name belongs to one definition of the rule set."),
+    "TT247": Code(
+        "A parameter that the rule does not use", "Use it in an expression or duration, or drop it."
+    ),
     "TT300": Code("A test that tests nothing", "Expect a state, alerts, commands or published records."),
     "TT301": Code("Samples that cannot be read", "For example: 90 135x9 _x3 0..135x10; see docs/testing.md."),
     "TT302": Code(

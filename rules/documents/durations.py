@@ -29,6 +29,19 @@ PATTERN = r"^(?=[0-9])(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m(?!s))?(?:[0
 _WHOLE = re.compile(PATTERN.removesuffix("$") + r"\Z")
 _PART = re.compile(r"([0-9]+)(ms|[wdhms])")
 _LONGEST_TEXT = 40
+_HOLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}\Z")
+FIELD_PATTERN = PATTERN + r"|^\{\{\s*[A-Za-z_][A-Za-z0-9_]*\s*\}\}$"
+"""What may stand in a field: a duration, or the name of a parameter."""
+DURATIONS = "durations"
+"""The key of pydantic's context under which the values of parameters are."""
+RESOLVED = "resolved"
+"""The key that says that names of parameters need not be kept."""
+
+
+class NamedDuration(int):
+    """A duration that was written as the name of a parameter, which is remembered for writing it again."""
+
+    written: str
 
 
 def parse_duration(text: str) -> int:
@@ -53,21 +66,43 @@ def format_duration(duration_ms: int) -> str:
     return "".join(parts) or "0s"
 
 
+def parameter_in(text: str) -> str | None:
+    """Return the name of the parameter that a field is written as, `{{ hold }}`; None if it is not."""
+    hole = _HOLE.match(text)
+    return None if hole is None else hole[1]
+
+
+def _named(text: str, name: str, context: dict[str, Any]) -> int:
+    known: dict[str, int] = context.get(DURATIONS, {})
+    if name not in known:
+        raise ValueError(f"no parameter of the type duration has the name {name!r:.80}")
+    if context.get(RESOLVED):
+        return known[name]
+    value = NamedDuration(known[name])
+    value.written = text
+    return value
+
+
 class _DurationText:
     """How pydantic reads and writes a duration: text outside, milliseconds inside."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        def read(value: Any) -> int:
+        def read(value: Any, info: core_schema.ValidationInfo) -> int:
+            text = value if isinstance(value, str) else ""
             try:
-                return parse_duration(value if isinstance(value, str) else "")
+                hole = _HOLE.match(text)
+                return parse_duration(text) if hole is None else _named(text, hole[1], info.context or {})
             except ValueError as error:
                 raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
 
-        return core_schema.no_info_plain_validator_function(
+        def write(value: int) -> str:
+            return value.written if isinstance(value, NamedDuration) else format_duration(value)
+
+        return core_schema.with_info_plain_validator_function(
             read,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                format_duration, return_schema=core_schema.str_schema()
+                write, return_schema=core_schema.str_schema()
             ),
         )
 
@@ -75,7 +110,7 @@ class _DurationText:
     def __get_pydantic_json_schema__(
         cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "pattern": PATTERN, "examples": ["30s", "5m", "1h30m", "250ms"]}
+        return {"type": "string", "pattern": FIELD_PATTERN, "examples": ["30s", "5m", "1h30m", "250ms"]}
 
 
 Duration = Annotated[int, _DurationText]

@@ -9,6 +9,7 @@ a test.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rules.documents.diagnostics import Diagnostic
@@ -38,7 +39,7 @@ def load(paths: Iterable[str | Path], *, tests: bool = False) -> Loaded:
                 seen.add(identity)
                 sources.extend(_read(file, diagnostics))
     loaded = parse(sources)
-    return Loaded(loaded.documents, (*diagnostics, *loaded.diagnostics), tuple(left_out))
+    return replace(loaded, diagnostics=(*diagnostics, *loaded.diagnostics), left_out=tuple(left_out))
 
 
 def _files(path: Path, diagnostics: list[Diagnostic], left_out: list[str]) -> Iterator[Path]:

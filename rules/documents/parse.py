@@ -10,10 +10,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from rules.documents.adaptable import Adaptable, durations_of
+from rules.documents.adaptation import Adaptation
+from rules.documents.adapting import adapt
 from rules.documents.alert_rule import AlertRule
 from rules.documents.closed import API_VERSION, Document, Finding
 from rules.documents.definitions import Definitions
-from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
+from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote
+from rules.documents.durations import DURATIONS
 from rules.documents.geofence import Geofence
 from rules.documents.geojson import Complaint, Feature, features
 from rules.documents.placed import Placed
@@ -30,10 +34,19 @@ KINDS: dict[str, type[Document]] = {
     "SequenceRule": SequenceRule,
     "Definitions": Definitions,
     "Geofence": Geofence,
+    "Adaptation": Adaptation,
     "SignalCatalog": SignalCatalog,
     "RuleTest": RuleTest,
 }
 LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule"})
+
+
+def _is_adaptable(model: type[Document]) -> bool:
+    spec = model.model_fields["spec"].annotation
+    return isinstance(spec, type) and issubclass(spec, Adaptable)
+
+
+_ADAPTABLE_KINDS = frozenset(kind for kind, model in KINDS.items() if _is_adaptable(model))
 
 D = TypeVar("D", bound=Document)
 
@@ -53,8 +66,11 @@ class Loaded:
     """What was read. `left_out` names directories that are rule sets of their own (see `load`)."""
 
     documents: tuple[Placed[Document], ...] = ()
+    """As they were written."""
     diagnostics: tuple[Diagnostic, ...] = ()
     left_out: tuple[str, ...] = ()
+    running: tuple[Placed[Document], ...] = ()
+    """Rules as adaptations have made them, without those that are switched off, and all other documents."""
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -104,7 +120,7 @@ class Loaded:
     def _of(self, model: type[D]) -> tuple[Placed[D], ...]:
         return tuple(
             Placed(each.document, each.file, each.root, each.text)
-            for each in self.documents
+            for each in self.running
             if isinstance(each.document, model)
         )
 
@@ -122,9 +138,12 @@ def parse(sources: Iterable[Source]) -> Loaded:
     for source in sources:
         _read_source(reading, Source(source.name, source.text.removeprefix("\ufeff")))
     reading.diagnostics.extend(set_findings(reading.headers))
+    rules = {header.name for header in reading.headers if header.kind in _ADAPTABLE_KINDS}
+    running, findings = adapt(reading.documents, filter(None, rules))
+    reading.diagnostics.extend(findings)
     order = {name: index for index, name in enumerate(dict.fromkeys(d.file for d in reading.diagnostics))}
     reading.diagnostics.sort(key=lambda d: (order[d.file], d.line, d.column, d.code))
-    return Loaded(tuple(reading.documents), tuple(reading.diagnostics))
+    return Loaded(tuple(reading.documents), tuple(reading.diagnostics), running=running)
 
 
 def _read_source(reading: _Reading, source: Source) -> None:
@@ -187,21 +206,20 @@ def _validate(reading: _Reading, raw: Placed[Any], model: type[Document]) -> lis
     kind = raw.document["kind"]
     reading.headers.append(Header(kind, name if isinstance(name, str) else None, raw.file, *place))
     try:
-        document = model.model_validate(raw.document, by_alias=True, by_name=False)
+        context = {DURATIONS: durations_of(raw.document.get("spec"))}
+        document = model.model_validate(raw.document, by_alias=True, by_name=False, context=context)
     except ValidationError as error:
         return shape_findings(model, raw.document, error)
     reading.documents.append(Placed(document, raw.file, raw.root, raw.text))
     meant = document.metadata.meant
-    return [each for each in document.findings() if each.severity == "error" or each.code not in meant]
+    found = list(document.findings())
+    if isinstance(spec := getattr(document, "spec", None), Adaptable):
+        found += spec.adaptable_findings()
+    return [each for each in found if each.severity == "error" or each.code not in meant]
 
 
 def _place(reading: _Reading, raw: Placed[Any], findings: Iterable[Finding]) -> None:
-    for each in findings:
-        place = raw.position(each.path, of_key=each.of_key)
-        path = write_path(each.path)
-        reading.diagnostics.append(
-            Diagnostic(each.code, each.severity, raw.file, *place, path, each.message, each.hint)
-        )
+    reading.diagnostics.extend(raw.finding(each) for each in findings)
 
 
 def _model_of(reading: _Reading, raw: Placed[Any]) -> type[Document] | None:
@@ -224,10 +242,10 @@ def _model_of(reading: _Reading, raw: Placed[Any]) -> type[Document] | None:
         return None
     if kind in LATER_KINDS:
         message = f"this version of Telltale does not run the kind {kind}"
-        refuse("TT013", ("kind",), message, f"it runs {', '.join(KINDS)}; move the document elsewhere")
+        refuse("TT013", ("kind",), message, "move it to an installation that runs it")
         return None
     if kind not in KINDS:
-        hint = did_you_mean(kind, [*KINDS, *LATER_KINDS]) or f"known kinds: {', '.join(KINDS)}"
+        hint = did_you_mean(kind, [*KINDS, *LATER_KINDS]) or "docs/rules.md lists the kinds"
         refuse("TT012", ("kind",), f"unknown kind {quote(kind)}", hint)
         return None
     return KINDS[kind]

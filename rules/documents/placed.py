@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from rules.documents.closed import Finding
 from rules.documents.diagnostics import Diagnostic, Path, write_path
-from rules.documents.yaml_reader import Node
+from rules.documents.yaml_reader import Node, Origin
 
 M = TypeVar("M", covariant=True)
 
@@ -29,6 +30,13 @@ class Placed(Generic[M]):
     root: Node
     text: str
 
+    def node(self, path: Path) -> Node | None:
+        """Return the node at `path`; None if there is none."""
+        node: Node | None = self.root
+        for step in path:
+            node = _child(node, step) if node is not None else None
+        return node
+
     def position(self, path: Path = (), *, of_key: bool = False) -> tuple[int, int]:
         """Return line and column of the value at `path`, or of its key; of the nearest above if none."""
         node, place = self.root, (self.root.line, self.root.column)
@@ -45,19 +53,28 @@ class Placed(Generic[M]):
             node = child
         return place
 
+    def origin(self, path: Path = ()) -> Origin:
+        """Return the text that the value at `path`, or the nearest above, stands in."""
+        node: Node | None = self.root
+        origin = Origin(self.file, self.text)
+        for step in path:
+            node = _child(node, step) if node is not None else None
+            if node is None:
+                break
+            origin = node.origin or origin
+        return origin
+
     def place(self, path: Path) -> str:
         """Return file, line and column of the value at `path`, as findings write them."""
         line, column = self.position(path)
-        return f"{self.file}:{line}:{column}"
+        return f"{self.origin(path).file}:{line}:{column}"
 
     def text_position(self, path: Path, line: int = 1, column: int = 1) -> tuple[int, int]:
         """Return where, in the file, line and column (from 1) of the scalar at `path` stand."""
-        node: Node | None = self.root
-        for step in path:
-            node = _child(node, step) if node is not None else None
+        node = self.node(path)
         if node is None or not isinstance(node.value, str):
             return self.position(path)
-        return _inside(self.text, node, line, column)
+        return _inside(self.origin(path).text, node, line, column)
 
     def diagnostic(
         self,
@@ -72,7 +89,15 @@ class Placed(Generic[M]):
     ) -> Diagnostic:
         """Return a finding about the value at `path`; `at` is a line and column inside its text."""
         place = self.position(path, of_key=of_key) if at is None else self.text_position(path, *at)
-        return Diagnostic(code, severity, self.file, *place, write_path(path), message, hint)
+        file = self.origin(path).file
+        return Diagnostic(code, severity, file, *place, write_path(path), message, hint)
+
+    def finding(self, finding: Finding) -> Diagnostic:
+        """Return a finding of the document about itself, with its place."""
+        it = finding
+        return self.diagnostic(
+            it.code, it.path, it.message, hint=it.hint, severity=it.severity, of_key=it.of_key
+        )
 
 
 def _child(node: Node, step: str | int) -> Node | None:

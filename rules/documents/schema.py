@@ -4,30 +4,23 @@ Made from the models, so that it cannot differ from them. What it accepts may st
 knows neither the ladder's order nor CEL.
 """
 
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from rules.documents.alert_rule import AlertRule
-from rules.documents.definitions import Definitions
-from rules.documents.durations import PATTERN, format_duration
-from rules.documents.geofence import Geofence
-from rules.documents.rule_test import RuleTest
-from rules.documents.sequence_rule import SequenceRule
-from rules.documents.signal_catalog import SignalCatalog
+from rules.documents.durations import FIELD_PATTERN, format_duration
+from rules.documents.parse import KINDS
 
-_ANY_DOCUMENT: TypeAdapter[Any] = TypeAdapter(
-    Annotated[
-        AlertRule | SequenceRule | Definitions | Geofence | SignalCatalog | RuleTest,
-        Field(discriminator="kind"),
-    ]
-)
+_ANY_KIND: Any = reduce(or_, KINDS.values())
+_ANY_DOCUMENT: TypeAdapter[Any] = TypeAdapter(Annotated[_ANY_KIND, Field(discriminator="kind")])
 
 
 def editor_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of one document of any kind."""
     schema = _ANY_DOCUMENT.json_schema(by_alias=True)
-    for name in ("AlertRule", "SequenceRule", "Definitions", "Geofence", "SignalCatalog", "RuleTest"):
+    for name in KINDS:
         schema["$defs"][name]["required"] = ["apiVersion", "kind", "metadata", "spec"]
     _write_durations(schema)
     return {
@@ -42,5 +35,5 @@ def _write_durations(schema: Any) -> None:
     for part in schema.values() if isinstance(schema, dict) else schema:
         if isinstance(part, dict | list):
             _write_durations(part)
-    if isinstance(schema, dict) and schema.get("pattern") == PATTERN and "default" in schema:
+    if isinstance(schema, dict) and schema.get("pattern") == FIELD_PATTERN and "default" in schema:
         schema["default"] = format_duration(schema["default"])

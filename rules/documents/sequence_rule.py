@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from rules.documents.adaptable import Adaptable
 from rules.documents.alert_rule import Action, Severity
 from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template
 from rules.documents.diagnostics import Path, quote
@@ -58,7 +59,7 @@ class OnTimeout(Closed):
     actions: Many[Action] = ()
 
 
-class SequenceRuleSpec(Closed):
+class SequenceRuleSpec(Adaptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None

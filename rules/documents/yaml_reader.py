@@ -9,7 +9,7 @@ before anybody walks it. YAML 1.2 because 1.1 reads `on` as true and `22:00` as 
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -32,6 +32,13 @@ _OTHERWISE_IN_1_1 = re.compile(
 _LONGEST_INT = 25
 
 
+class Origin(NamedTuple):
+    """The file that a node stands in, and its text."""
+
+    file: str
+    text: str
+
+
 @dataclass(slots=True)
 class Node:
     """A value and where it stands: a scalar, a dict of key to Node, or a list of Node."""
@@ -47,6 +54,8 @@ class Node:
     """A mapping's: where each key stands."""
     size: int = 1
     depth: int = 1
+    origin: Origin | None = None
+    """Where the node and what is below it came from, if that is another document."""
 
     def plain(self) -> Any:
         """Return the value without places, fresh lists and dicts all the way down."""

@@ -245,6 +245,9 @@ class Emitter:
     def _arithmetic(self, node: Call) -> Code:
         name, args = node.function, node.args
         types = {self._type(argument) for argument in args}
+        value = folded(node)
+        if value is not None:
+            return self._literal(value)
         if types == {DOUBLE}:
             if name == "-_":
                 return Code(f"-{self._at(args[0], _UNARY)}", _UNARY)
@@ -426,14 +429,30 @@ def _flatten(node: Node, function: str) -> "list[Node]":
     return [node]
 
 
+def folded(node: Node) -> float | None:
+    """Return the value of sums, differences and products of constant doubles; None if it is not one."""
+    match node:
+        case Literal(value=float(value)):
+            return value
+        case Call(function="-_", args=(operand,)):
+            value_ = folded(operand)
+            return None if value_ is None else -value_
+        case Call(function="_+_" | "_-_" | "_*_" as operator, args=(left, right)):
+            first, second = folded(left), folded(right)
+            if first is None or second is None:
+                return None
+            return {"_+_": first + second, "_-_": first - second, "_*_": first * second}[operator]
+    return None
+
+
 def single_comparison(node: Node) -> tuple[str, str] | None:
     """Return (name, operator) if the expression compares one name with a constant."""
     if not isinstance(node, Call) or node.function not in _COMPARISONS:
         return None
     left, right = node.args
     operator = _COMPARISONS[node.function]
-    if isinstance(left, Literal):
+    if isinstance(right, Ident):
         left, right, operator = right, left, _MIRRORED[operator]
-    if isinstance(left, Ident) and isinstance(right, Literal):
+    if isinstance(left, Ident) and (isinstance(right, Literal) or folded(right) is not None):
         return left.name, operator
     return None

@@ -95,6 +95,7 @@ class Environment:
         signals = {name: signal for name, signal in signals.items() if name_problem(name) is None}
         self._own = {name: variables[signal] for name, signal in signals.items()} | inner | dict(MAPS)
         self._symbols = Symbols(signals, {name: name for name in inner}, fences)
+        self._used: set[str] | None = None
         self._name({each.name: each for each in named})
 
     def _name(self, named: Mapping[str, Named]) -> None:
@@ -108,9 +109,13 @@ class Environment:
         self._types = {**self._own, **words}
         self._front_end = FrontEnd(self._types, self._functions)
 
-    def naming(self, named: Iterable[Named]) -> "Environment":
-        """Return an environment that has these names, too; the later one of two has the word."""
+    def naming(self, named: Iterable[Named], used: set[str] | None = None) -> "Environment":
+        """Return an environment that has these names, too; the later one of two has the word.
+
+        What expressions use of all its names is added to `used`.
+        """
         other = copy(self)
+        other._used = used
         other._name(self._named | {each.name: each for each in named})
         return other
 
@@ -251,7 +256,7 @@ class Environment:
         return False
 
     def _grown(self, tree: Tree, grow: Grow | None) -> Tree:
-        grafting = Grafting(self._named)
+        grafting = Grafting(self._named, self._used)
         root = grafting.grow(tree)
         return grafting.tree(root if grow is None else grow(grafting, root))
 

@@ -62,8 +62,10 @@ def _is_use(node: Node, named: Mapping[str, Named]) -> bool:
 class Grafting:
     """One tree in the making, with ids of its own."""
 
-    def __init__(self, named: Mapping[str, Named]) -> None:
+    def __init__(self, named: Mapping[str, Named], used: set[str] | None = None) -> None:
+        """`used` takes the names whose trees have grown in."""
         self._named = named
+        self._used = used
         self._types: dict[int, Type] = {}
         self._offsets: dict[int, int] = {}
         self._within: dict[int, str] = {}
@@ -111,6 +113,8 @@ class Grafting:
         found = self._named.get(name)
         if found is not None and found.tree is None:
             raise Broken
+        if found is not None and self._used is not None:
+            self._used.add(name)
         return found
 
 

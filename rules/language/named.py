@@ -67,8 +67,8 @@ def constant_list(name: str, values: Sequence[Scalar], place: str = "") -> Named
 def definition_problem(name: str) -> str | None:
     """Say why nobody can define `name`; None if one can."""
     problem = name_problem(name)
-    if problem is None and "." in name:
-        problem = "a name is one word, without dots"
+    if not name.isascii() or not name.isidentifier():
+        problem = f"'{name:.80}' is not a word of letters, digits and _"
     if problem is None and (name in FUNCTIONS or name in OVERLOADS or name in _MACROS):
         problem = f"'{name}' is the name of a function"
     if problem is None and name in _OURS:

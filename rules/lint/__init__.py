@@ -3,7 +3,7 @@
 Types, names and forms are the compiler's. Here is what a rule may well be and is hardly meant to be.
 """
 
-from rules.compile import vocabulary_of
+from rules.compile import vocabulary_of, with_parameters
 from rules.compile.fences import fences_of
 from rules.documents import Diagnostic, Loaded
 from rules.lint.checks import lint_rule
@@ -22,9 +22,9 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
     vocabulary = vocabulary_of(loaded, catalog.document, fences_of(loaded), {})
     truth, units = Truth(catalog.document), Units(catalog.document)
     findings: list[Diagnostic] = []
-    for placed in loaded.documents:
+    for placed in loaded.running:
         if type(placed.document).__name__.endswith("Rule"):
-            linted = Linted(vocabulary, placed)
+            linted = Linted(with_parameters(vocabulary, placed), placed)
             lint_rule(linted, truth, units)
             findings += linted.findings
     return findings

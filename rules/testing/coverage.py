@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rules.compile import vocabulary_of
+from rules.compile import vocabulary_of, with_parameters
 from rules.documents import Loaded, Placed, write_path
 from rules.documents.diagnostics import Path
 from rules.engine import Rule, RuleSet, Rung
@@ -73,7 +73,8 @@ class Observers:
 
     def __init__(self, loaded: Loaded, rules: RuleSet) -> None:
         assert loaded.catalog is not None
-        self._names = vocabulary_of(loaded, loaded.catalog.document, rules.fences, {}).environment()
+        self._vocabulary = vocabulary_of(loaded, loaded.catalog.document, rules.fences, {})
+        self._names: dict[str, Environment] = {}
         self._branches: list[Branches] = []
         self._count = 0
         alert_rules = {placed.document.metadata.name: placed for placed in loaded.alert_rules}
@@ -132,15 +133,17 @@ class Observers:
         if not isinstance(condition, Compiled):
             return condition
         looks = []
+        if rule not in self._names:
+            self._names[rule] = with_parameters(self._vocabulary, placed).environment()
         for atom in atoms(condition.text):
-            look = _look(self._names, atom.text, condition)
+            look = _look(self._names[rule], atom.text, condition)
             if look is None:
                 continue
             before = condition.text[: atom.offset]
             place = (before.count("\n") + 1, atom.offset - (before.rfind("\n") + 1) + 1)
             line, column = placed.text_position(path, *place)
             text = " ".join(atom.text.split())
-            branches = Branches(rule, placed.file, line, column, write_path(path), text)
+            branches = Branches(rule, placed.origin(path).file, line, column, write_path(path), text)
             self._branches.append(branches)
             looks.append((look, branches.seen))
         if not looks:

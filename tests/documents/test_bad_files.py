@@ -22,6 +22,7 @@ SHOWN_ELSEWHERE = {
     "TT040": "test_vss.py",
     "TT041": "test_vss.py",
     "TT067": "test_geojson.py",
+    "TT243": "test_adapting.py",
 }
 
 

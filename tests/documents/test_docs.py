@@ -10,6 +10,8 @@ from rules import RuleSet, compile_rules
 from rules.documents import (
     LATER_KINDS,
     Source,
+    adaptable,
+    adaptation,
     alert_rule,
     definitions,
     geofence,
@@ -19,7 +21,7 @@ from rules.documents import (
     sequence_rule,
     signal_catalog,
 )
-from rules.documents.closed import Closed, Metadata
+from rules.documents.closed import Closed, Document, Metadata
 from rules.testing import suite
 from tests.documents.diagnostics_page import PAGE, page
 
@@ -35,7 +37,7 @@ SECTIONS = {
     "RuleTest": rule_test,
 }
 REUSE = (DOCS / "reuse.md").read_text(encoding="utf-8")
-REUSE_SECTIONS = {"Definitions": definitions}
+REUSE_SECTIONS = {"Definitions": definitions, "Parameters": adaptable, "Adaptations": adaptation}
 
 
 def models(module):
@@ -67,7 +69,7 @@ def test_every_field_has_a_row_and_every_row_a_field(title):
 
 @pytest.mark.parametrize("title", REUSE_SECTIONS)
 def test_every_field_of_what_rules_share_has_a_row(title):
-    inner = [model for model in models(REUSE_SECTIONS[title]) if model.__name__ != title]
+    inner = [model for model in models(REUSE_SECTIONS[title]) if not issubclass(model, Document)]
     assert fields_in(section(title, REUSE)) == set().union(*map(fields_of, inner))
 
 

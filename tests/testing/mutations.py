@@ -30,6 +30,10 @@ _TEXTS = ("metadata", "annotations", "labels", "payload", "name", "topic")
 """Below these nothing is changed: words for people, and names."""
 
 
+_RANGES = ("min", "max", "allowed", "unit", "description")
+"""Of a parameter: what others may set it to, which the rule's own tests cannot notice."""
+
+
 class Mutant(NamedTuple):
     """A changed document, and what was changed."""
 
@@ -57,7 +61,7 @@ _GONE = object()
 
 
 def _values(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    if path and path[-1] in _TEXTS:
+    if path and (path[-1] in _TEXTS or (path[1:2] == ("parameters",) and path[-1] in _RANGES)):
         return
     if path and path[0] == "spec":
         yield path, value
@@ -79,6 +83,9 @@ def _changes(key: Any, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, int) and not isinstance(value, bool):
         for changed in (value - 1, value + 1):
             yield f"{value} becomes {changed}", changed
+    elif isinstance(value, float):
+        for changed in (value - 0.1, value + 0.1):
+            yield f"{value} becomes {changed:.3g}", round(changed, 3)
     elif isinstance(value, str) and _DURATION.match(value):
         yield from _durations(value)
     elif isinstance(value, str) and key in EXPRESSIONS:

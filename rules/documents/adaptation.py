@@ -1,0 +1,60 @@
+"""Adaptation: another document's rule, with other values.
+
+The rule stays where it is and goes on being maintained there; what is said here takes the place of what it
+says. Two adaptations may add to one rule, never contradict each other: the order of documents has no meaning.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from rules.documents.alert_rule import Action, Rung, Severity
+from rules.documents.closed import Closed, Document, Finding, Many, Name, Template
+from rules.documents.definitions import Scalar
+
+
+class ActionsChange(Closed):
+    """Exactly one of the two."""
+
+    append: Many[Action] | None = None
+    replace: Many[Action] | None = None
+
+    elsewhere: ClassVar = {"add": "append", "set": "replace"}
+
+
+class AdaptationSpec(Closed):
+    """See docs/reuse.md, which describes each field."""
+
+    rule: Name
+    enabled: bool = True
+    parameters: dict[str, Scalar] = Field(default_factory=dict)
+    severity: Severity | Many[Rung] | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, Template] = Field(default_factory=dict)
+    actions: ActionsChange | None = None
+
+    elsewhere: ClassVar = {
+        "values": "parameters",
+        "name": "rule",
+        "disabled": "enabled",
+        "when": "parameters",
+        "for": "parameters",
+    }
+
+
+class Adaptation(Document):
+    """What is other about one rule here."""
+
+    kind: Literal["Adaptation"] = "Adaptation"
+    spec: AdaptationSpec
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield an adaptation that does nothing, or two things at once."""
+        spec = self.spec
+        if spec.model_fields_set <= {"rule"}:
+            message = "this adaptation changes nothing"
+            yield Finding("TT093", ("spec",), message, "for example: parameters: {limit: 120}")
+        if spec.actions is not None and (spec.actions.append is None) == (spec.actions.replace is None):
+            message = "the actions are exactly one of append and replace"
+            yield Finding("TT093", ("spec", "actions"), message, "actions: {append: [...]}")
