@@ -350,3 +350,77 @@ def backtest_rules(
 
 def _are_there(paths: list[Path]) -> bool:
     return all(path.exists() for path in paths)
+
+
+@rules_app.command("explain", short_help="Why a rule did or did not fire for a vehicle.")
+def explain_rule(
+    rule: Annotated[str, typer.Argument(help="The rule's name.", show_default=False)],
+    vehicle: Annotated[str, typer.Argument(help="The vehicle's id.", show_default=False)],
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--rules",
+            help="Rule files or directories; repeatable; default: the setting `rules`, else the library.",
+            show_default=False,
+        ),
+    ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            help="A trace: a file, or a topic (vehicle.telemetry, vehicle.raw); default: the state that the"
+            " stage has now.",
+            show_default=False,
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="The instant (RFC 3339); default: the end of the trace.", show_default=False),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Of a topic: from so long ago, or from a time.", show_default=False)
+    ] = None,
+    unnamed: Annotated[
+        bool, typer.Option("--one-vehicle", help="The trace names no vehicle: all of it is this one's.")
+    ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(help="The time of the first row, for a trace without a clock.", show_default=False),
+    ] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="From row to row, with --start; default: 1s.", show_default=False)
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of times that have no offset: Asia/Shanghai.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Why: the rule's state, its conditions taken apart with the values they read, and what moved it.
+
+    Without --from it asks the installation: the state from the changelog of the stage, the story from the
+    telemetry topic. Exit code 1 where nothing is known of the vehicle, 2 for wrong rules and options.
+    """
+    from pipeline.explain.command import Options, run_explain
+    from pipeline.process.failures import ConfigurationError
+    from pipeline.process.times import parse_time
+
+    try:
+        at_ms = None if at is None else parse_time(at)
+    except ValueError as error:
+        raise ConfigurationError(f"--at: {error}") from None
+    options = Options(
+        rules=rules or [],
+        rule=rule,
+        vehicle=vehicle,
+        sources=sources or [],
+        at_ms=at_ms,
+        since_ms=None if since is None else _instant(since),
+        vehicle_of_trace=vehicle if unnamed else None,
+        start=start,
+        interval=interval,
+        time_zone=time_zone,
+        as_json=as_json,
+        config=config,
+    )
+    raise typer.Exit(run_explain(options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -89,12 +90,9 @@ def _plot(file: Path, result: Result, errors: Console) -> None:
 
 def _asked(options: Options) -> Asked:
     catalog = () if options.catalog is None else (options.catalog,)
-    gaps = _gaps(options)
+    gaps = gaps_of(options.vehicle, options.start, options.interval, options.time_zone)
     settings = load_settings(RuleStageSettings, options.config)
-    files, topic = _sources(options, settings)
-    for file in files:
-        if file.is_dir():
-            raise ConfigurationError(f"--from {file}: a directory; name its files")
+    files, topic = sources_of(options.sources, options.since_ms, settings)
     size = sum(file.stat().st_size for file in files)
     workers = options.cores or len(os.sched_getaffinity(0))
     if options.cores is None and topic is None and size < _WORTH_A_WORKER:
@@ -112,39 +110,45 @@ def _asked(options: Options) -> Asked:
     )
 
 
-def _sources(options: Options, settings: RuleStageSettings) -> tuple[tuple[Path, ...], TopicAsked | None]:
-    files = [Path(source) for source in options.sources if Path(source).exists()]
-    others = [source for source in options.sources if not Path(source).exists()]
+def sources_of(
+    sources: Sequence[str], since_ms: int | None, settings: RuleStageSettings
+) -> tuple[tuple[Path, ...], TopicAsked | None]:
+    """What `--from` names: files, or one topic. Raises ConfigurationError."""
+    files = tuple(Path(source) for source in sources if Path(source).exists())
+    for file in files:
+        if file.is_dir():
+            raise ConfigurationError(f"--from {file}: a directory; name its files")
+    others = [source for source in sources if not Path(source).exists()]
     if not others:
-        if options.since_ms is not None:
+        if since_ms is not None:
             raise ConfigurationError("--since is for topics; a file is read whole")
-        return tuple(files), None
+        return files, None
     if files or len(others) > 1:
         raise ConfigurationError(f"--from {others[0]}: no such file (a topic stands alone)")
     if "/" in others[0] or Path(others[0]).suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".parquet"):
         raise ConfigurationError(f"--from {others[0]}: no such file")
-    return (), TopicAsked(find_topic(others[0], settings.prefix).name, settings, options.since_ms)
+    return (), TopicAsked(find_topic(others[0], settings.prefix).name, settings, since_ms)
 
 
-def _gaps(options: Options) -> Gaps:
+def gaps_of(vehicle: str | None, start: str | None, interval: str | None, time_zone: str | None) -> Gaps:
+    """What a trace lacks, as options say it. Raises ConfigurationError."""
     zone: tzinfo | None = None
-    if options.time_zone is not None:
+    if time_zone is not None:
         try:
-            zone = ZoneInfo(options.time_zone)
+            zone = ZoneInfo(time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ConfigurationError(
-                f"--time-zone {options.time_zone}: no such zone; write Asia/Shanghai or UTC"
+                f"--time-zone {time_zone}: no such zone; write Asia/Shanghai or UTC"
             ) from None
-    start = interval = None
-    if options.start is not None:
-        try:
-            start = instant_of(options.start, "unixMillis", zone)
-        except ValueError as error:
-            raise ConfigurationError(f"--start {options.start}: {error}") from None
-        interval = _interval(options.interval or "1s")
-    elif options.interval is not None:
-        raise ConfigurationError("--interval needs --start: when was the first row sampled?")
-    return Gaps(options.vehicle, start, interval, zone)
+    if start is None:
+        if interval is not None:
+            raise ConfigurationError("--interval needs --start: when was the first row sampled?")
+        return Gaps(vehicle, zone=zone)
+    try:
+        begin = instant_of(start, "unixMillis", zone)
+    except ValueError as error:
+        raise ConfigurationError(f"--start {start}: {error}") from None
+    return Gaps(vehicle, begin, _interval(interval or "1s"), zone)
 
 
 def _interval(text: str) -> int:

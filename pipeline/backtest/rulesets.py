@@ -18,6 +18,11 @@ from rules.documents import Document, Placed
 
 def read_rules(paths: Sequence[Path], run: str | None) -> RuleSet:
     """The rules whose names match. Raises ConfigurationError with every finding."""
+    return read_set(paths, run)[1]
+
+
+def read_set(paths: Sequence[Path], run: str | None) -> tuple[Loaded, RuleSet]:
+    """The rules whose names match, and their documents. Raises ConfigurationError with every finding."""
     loaded = load(paths)
     if run is not None:
         documents, running = _kept(loaded.documents, run), _kept(loaded.running, run)
@@ -28,7 +33,7 @@ def read_rules(paths: Sequence[Path], run: str | None) -> RuleSet:
     if isinstance(compiled, RuleSet):
         if compiled.catalog is None:
             raise ConfigurationError("the rules need a SignalCatalog, and there is none: --catalog FILE")
-        return compiled
+        return loaded, compiled
     refuse(compiled)
     raise AssertionError("compile_rules gave neither a rule set nor an error")
 

@@ -22,7 +22,7 @@ from pipeline.backtest.rulesets import rule_sets, wanted_signals
 from pipeline.backtest.workers import Meet, Progress, Share
 from pipeline.process.failures import ConfigurationError
 from pipeline.process.kafka import client_options
-from pipeline.process.names import topic_name
+from pipeline.process.names import changelog_topic, topic_name
 from pipeline.process.topics import TOPICS
 from pipeline.runtime.stage import Output, Record
 from pipeline.stages.folding import VehicleLogic
@@ -129,14 +129,14 @@ async def _fold(asked: Asked, worker: int, progress: Progress) -> Share:
         partitions = [_Partition(rules, asked.quiet_after_ms) for rules in sets]
         found.append(partitions)
         normalize = Normalize(shape_of(sets[0].catalog)) if topic.name == RAW else None
-        reader = _Reader(topic, number)
+        reader = PartitionReader(topic, number)
         async with reader:
             registry = await reader.registry()
             async for records, share in reader.batches():
                 if normalize is not None:
-                    records = _normalized(normalize, records, dropped)
+                    records = normalized(normalize, records, dropped)
                 seen.see(records)
-                for topic_, part in _merged(registry, records):
+                for topic_, part in merged(registry, records):
                     for partition in partitions:
                         partition.process(topic_, part)
                 progress((place + share) / len(mine), seen.messages)
@@ -173,7 +173,8 @@ class _Written:
         self.timestamp = output.timestamp if output.timestamp is not None else cause.timestamp
 
 
-def _normalized(normalize: Normalize, records: Sequence[Record], dropped: Counter[str]) -> list[Record]:
+def normalized(normalize: Normalize, records: Sequence[Record], dropped: Counter[str]) -> list[Record]:
+    """What `normalize` makes of records of vehicle.raw."""
     written: list[Record] = []
     for record in records:
         out: list[Output] = []
@@ -189,7 +190,7 @@ def _normalized(normalize: Normalize, records: Sequence[Record], dropped: Counte
     return written
 
 
-def _merged(registry: list[Record], records: Sequence[Record]) -> list[tuple[str, Sequence[Record]]]:
+def merged(registry: list[Record], records: Sequence[Record]) -> list[tuple[str, Sequence[Record]]]:
     """Telemetry, with what the registry said before each record; `registry` loses what was passed on."""
     parts: list[tuple[str, Sequence[Record]]] = []
     begin = 0
@@ -225,7 +226,7 @@ async def partitions_of(topic: TopicAsked) -> int:
     return found.partitions
 
 
-class _Reader:
+class PartitionReader:
     """One partition, from where it begins (or from `since`) to where it ends now."""
 
     def __init__(self, topic: TopicAsked, number: int) -> None:
@@ -260,6 +261,11 @@ class _Reader:
         if self._registry.partition not in known:
             return []
         return [record async for records, _ in self._read(self._registry, None) for record in records]
+
+    def changelog(self, stage: str) -> Any:
+        """Batches of the records that hold the state of this partition of a stage."""
+        name = topic_name(self._topic.settings.prefix, changelog_topic(stage))
+        return self._read(TopicPartition(name, self._telemetry.partition), None)
 
     def batches(self) -> Any:
         """Batches of telemetry, each with the share of the partition that was read with it."""

@@ -24,8 +24,8 @@ class _NoCounts:
     def flush(self) -> None: ...
 
 
-def rule_set() -> RuleSet:
-    found = compile_rules(parse([Source("rules.yaml", RULES)]))
+def rule_set(text: str = RULES) -> RuleSet:
+    found = compile_rules(parse([Source("rules.yaml", text)]))
     assert isinstance(found, RuleSet), found
     return found
 

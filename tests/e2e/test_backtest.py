@@ -47,6 +47,24 @@ def test_a_backtest_and_a_live_run_give_the_same_records(
         )
         assert again == live
 
+    rule, vehicle, state = next(
+        (it["rule"], it["vehicleId"], it["state"])
+        for it in reversed([json.loads(value) for topic, _, value in live if topic == "vehicle.alerts"])
+        if it["rule"] == "hot"
+    )
+    assert state in ("firing", "resolved")
+    told = {}
+    for name, more in (("now", []), ("telemetry", ["--from", "vehicle.telemetry"])):
+        done = installation.telltale("rules", "explain", rule, vehicle, "--rules", RULES, "--json", *more)
+        assert done.returncode == 0, done.stderr
+        told[name] = json.loads(done.stdout)
+    assert told["now"]["state"] == told["telemetry"]["state"]
+    assert told["now"]["moments"] == told["telemetry"]["moments"]
+    said = [it for moment in told["now"]["moments"] for it in moment["told"] if "state" in it]
+    assert Counter(("vehicle.alerts", vehicle, json.dumps(it, sort_keys=True)) for it in said) == Counter(
+        it for it in live if it[:2] == ("vehicle.alerts", vehicle) and f'"rule": "{rule}"' in it[2]
+    )
+
 
 def test_a_topic_that_does_not_exist_is_named(
     kafka: KafkaAddress, mqtt: MqttAddress, prefix: str, install: Install

@@ -1,0 +1,46 @@
+"""What a person asked to have explained."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.backtest.asked import Asked
+from pipeline.backtest.rulesets import read_set
+from pipeline.process.failures import ConfigurationError
+from pipeline.stages.documents import library
+from rules.compile import vocabulary_of
+from rules.explain import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Why a rule is as it is for a vehicle; `at` in milliseconds since the epoch."""
+
+    rule: str
+    vehicle: str
+    asked: Asked
+    at: int | None = None
+
+
+def watch(question: Question) -> Watch:
+    """The rule, ready to be watched. Raises ConfigurationError."""
+    loaded, rules = read_set(question.asked.rules, None)
+    catalog = loaded.catalog
+    assert catalog is not None
+    vocabulary = vocabulary_of(loaded, catalog.document, rules.fences, {})
+    try:
+        return Watch(rules, question.rule, vocabulary, quiet_after_ms=question.asked.quiet_after_ms)
+    except KeyError:
+        names = [*(it.name for it in rules.rules), *(it.name for it in rules.sequences)]
+        names += [it.name for it in rules.absences]
+        near = difflib.get_close_matches(question.rule, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(names))}"
+        raise ConfigurationError(f"no rule is called {question.rule}; {hint}") from None
+
+
+def rule_paths(paths: Sequence[Path], settings: Sequence[Path]) -> tuple[Path, ...]:
+    """The rules that were named, else those of the installation, else the library."""
+    return tuple(paths or settings or (library(),))
