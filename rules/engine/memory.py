@@ -233,15 +233,6 @@ class Memory:
                 soonest = leaves
         return soonest
 
-    def leaves_at(self, at: int) -> list[tuple[int, int]]:
-        """(slot, duration) of each window that a sample leaves at this instant."""
-        return [
-            (slot, duration)
-            for slot, ring in self.rings.items()
-            if self.times[slot] != at
-            for duration in ring.leaves_at(at)
-        ]
-
 
 @dataclass(slots=True)
 class Look:

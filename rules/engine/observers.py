@@ -11,8 +11,9 @@ from operator import itemgetter
 
 from rules.engine.alerts import Alert, Change, Observation, Phase, end, observe
 from rules.engine.expressions import Expression
+from rules.engine.leaves import Leaves, Windows
 from rules.engine.masks import bits
-from rules.engine.memory import NEVER, Look
+from rules.engine.memory import FOREVER, NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
 from rules.engine.programs import Programs
 from rules.engine.reports import Cause, Occasion, Reporter, failure
@@ -134,22 +135,30 @@ class Observer:
     def sweep(self, vehicle: VehicleState, limit: int, cause: Cause, out: list[Outcome]) -> None:
         """Fire, in order, every timer due before `limit`."""
         vehicle.values_changed = True  # at least `due` is another one
+        frontier = max(vehicle.time, vehicle.swept)
+        leaves = Leaves(vehicle.memory, frontier, limit)
+        of_signals = vehicle.memory.next_due(frontier)
         fired = NEVER
         while True:
-            due = self.next_due(vehicle, max(vehicle.time, vehicle.swept))
+            due = min(of_signals, leaves.due, self._of_rules(vehicle))
             if due >= limit:
                 vehicle.due = due
                 return
             assert due > fired, "a timer fires once"
             fired = due
-            self._fire(vehicle, due, cause, out)
+            self._fire(vehicle, due, leaves.at(due), cause, out)
             vehicle.swept = due + 1
+            if due == of_signals:
+                of_signals = vehicle.memory.next_due(due + 1)
 
     def next_due(self, vehicle: VehicleState, frontier: int) -> int:
         """The first instant, from `frontier` on, at which a timer is due; FOREVER if none is."""
-        soonest = vehicle.memory.next_due(frontier)
-        if vehicle.memory.rings:
-            soonest = min(soonest, vehicle.memory.next_leave(frontier))
+        memory = vehicle.memory
+        return min(memory.next_due(frontier), memory.next_leave(frontier), self._of_rules(vehicle))
+
+    def _of_rules(self, vehicle: VehicleState) -> int:
+        """The first instant at which time alone moves an alert or a sequence; FOREVER if none does."""
+        soonest = FOREVER
         for index, alert in vehicle.alerts.items():
             due = self._rules[index].due(alert)
             if due is not None and due < soonest:
@@ -166,7 +175,8 @@ class Observer:
                 mask |= 1 << index
         return mask
 
-    def _fire(self, vehicle: VehicleState, at: int, cause: Cause, out: list[Outcome]) -> None:
+    def _fire(self, vehicle: VehicleState, at: int, left: Windows, cause: Cause, out: list[Outcome]) -> None:
+        """What happens at an instant at which timers are due; `left` are the windows that a sample leaves."""
         look = Look(vehicle.memory, vehicle.vehicle_id, at)
         for index in bits(self.due_at(vehicle, at)):
             self._timer(vehicle, index, look, cause, out)
@@ -183,13 +193,35 @@ class Observer:
         for limit in reached:
             readers |= vehicle.program.age_readers.get(limit, 0)
             beside |= vehicle.program.age_readers_beside.get(limit, 0)
-        for window in vehicle.memory.leaves_at(at):
-            readers |= vehicle.program.window_readers.get(window, 0)
-            beside |= vehicle.program.window_readers_beside.get(window, 0)
+        if left:
+            readers |= self._turned(vehicle, left, at)
+            for window in left:
+                beside |= vehicle.program.window_readers_beside.get(window, 0)
         for index in bits((readers | beside) & vehicle.program.index.may_move(vehicle)):
             alert = vehicle.alerts.get(index)
             if readers >> index & 1 or (alert is not None and alert.phase is Phase.FIRING):
                 self._timer(vehicle, index, look, cause, out)
+
+    def _turned(self, vehicle: VehicleState, left: Windows, at: int) -> int:
+        """The rules whose alert may be moved by samples that leave windows of their condition.
+
+        The others, of which there are many more, are judged by generated code, as for a message.
+        """
+        program, doubts = vehicle.program, self._doubts
+        turned = 0
+        for readers in program.readers_of(left):
+            quick = readers & ~program.aged  # an age that is reached at this very instant is exceeded here
+            run = program.run_of(quick)
+            if run is None:
+                turned |= readers
+                continue
+            holding = run(vehicle.memory, (), at, vehicle.vehicle_id)
+            turned |= (readers & ~quick) | (((holding ^ vehicle.expect) | vehicle.attention) & quick)
+        for index, _ in doubts.errors:
+            turned |= 1 << index
+        doubts.errors.clear()
+        doubts.clear()
+        return turned
 
     def _timer(self, vehicle: VehicleState, index: int, look: Look, cause: Cause, out: list[Outcome]) -> None:
         rule = self._rules[index]

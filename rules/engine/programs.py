@@ -8,6 +8,8 @@ takes longer until new code is written.
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from operator import or_
 
 from rules.engine.bounds import Bounds
 from rules.engine.expressions import Expression
@@ -23,6 +25,8 @@ _PIECE = 200
 _MOST_CONDITIONS = 50_000
 """Conditions in all generated code: some 100 MB."""
 _MOST_SHAPES = 10_000
+_MOST_MASKS = 64
+"""Of windows that samples leave together, before each is judged by itself."""
 
 
 class Program:
@@ -35,6 +39,7 @@ class Program:
         "absences",
         "age_readers",
         "age_readers_beside",
+        "aged",
         "ears",
         "enabled",
         "fact_readers",
@@ -44,6 +49,7 @@ class Program:
         "readers",
         "readers_beside",
         "rules",
+        "runs_by_mask",
         "sequence_readers",
         "shapes",
         "window_readers",
@@ -64,6 +70,10 @@ class Program:
         self.age_readers: dict[tuple[int, int], int] = {}
         """(slot, age) to the rules whose condition turns at it."""
         self.age_readers_beside: dict[tuple[int, int], int] = {}
+        self.aged = 0
+        """The rules whose condition reads an age."""
+        self.runs_by_mask: dict[int, Run] = {}
+        """The code that judges some rules without a message."""
         self.fact_readers: dict[str, int] = {}
         """What the registry says to the rules whose condition reads it."""
         self.fact_readers_beside: dict[str, int] = {}
@@ -80,6 +90,7 @@ class Program:
                 self.readers[slot] |= bit
             for slot in rule.slots_beside:
                 self.readers_beside[slot] |= bit
+            self.aged |= bit if rule.when.ages else 0
             for limit in rule.when.ages:
                 self.age_readers[limit] = self.age_readers.get(limit, 0) | bit
             for limit in rule.ages_beside:
@@ -112,6 +123,25 @@ class Program:
         """The ears that a message with these signals concerns."""
         wanted = self.programs.ears
         return tuple(ear for ear, _ in self.ears if not wanted[ear] or not wanted[ear].isdisjoint(names))
+
+    def readers_of(self, windows: Sequence[tuple[int, int]]) -> Sequence[int]:
+        """The rules whose condition reads some of these windows, in masks for which there may be code."""
+        masks = [self.window_readers.get(window, 0) for window in windows]
+        if len(masks) == 1:
+            return masks
+        together = reduce(or_, masks)
+        if together in self.runs_by_mask or len(self.runs_by_mask) < _MOST_MASKS:
+            return (together,)
+        return masks
+
+    def run_of(self, mask: int) -> Run | None:
+        """The code that judges the rules of a mask where time passes; None while rarely asked for."""
+        run = self.runs_by_mask.get(mask)
+        if run is None:
+            run = self.programs.code(self, (), mask)
+            if run is not None:
+                self.runs_by_mask[mask] = run
+        return run
 
     def runs(self, sequence: RunningSequence) -> bool:
         """Whether a sequence is for these vehicles."""
@@ -185,8 +215,8 @@ class Programs:
         self._for_all = (1 << len(selectable)) - 1 - sum(bit for bit, _ in self._selectors)
         self._programs: dict[int, Program] = {}
         self._familiar_after = familiar_after
-        self._met: dict[tuple[int, tuple[str, ...]], int] = {}
-        self._pieces: dict[tuple[int, tuple[str, ...]], list[Run]] = {}
+        self._met: dict[tuple[int, tuple[str, ...], int], int] = {}
+        self._pieces: dict[tuple[int, tuple[str, ...], int], list[Run]] = {}
         self._conditions = 0
 
     def for_vehicle(self, vehicle_id: str, facts: Mapping[str, object]) -> Program:
@@ -214,7 +244,7 @@ class Programs:
 
     def code(self, program: Program, names: tuple[str, ...], mask: int) -> Run | None:
         """The code of a shape, None while it is not complete. Each call may write one piece of it."""
-        key = program.enabled, names
+        key = program.enabled, names, mask
         if len(self._met) >= _MOST_SHAPES:
             self._met.clear()
         met = self._met[key] = self._met.get(key, 0) + 1
@@ -242,6 +272,7 @@ class Programs:
         if self._conditions > _MOST_CONDITIONS:
             for program in self._programs.values():
                 program.shapes.clear()
+                program.runs_by_mask.clear()
             self._pieces.clear()
             self._met.clear()
             self._conditions = conditions + 10

@@ -37,6 +37,8 @@ class Kept:
     timed: tuple[int, ...] = ()
     """Of those whose samples' leaving is an instant at which something is judged, ascending."""
     most: int = MOST
+    longest: int = field(init=False)
+    """Samples older than this are in no window."""
     lows: bool = field(init=False)
     highs: bool = field(init=False)
     sums: bool = field(init=False)
@@ -44,16 +46,12 @@ class Kept:
     rises: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "longest", self.durations[-1])
         object.__setattr__(self, "lows", "min" in self.functions)
         object.__setattr__(self, "highs", "max" in self.functions)
         object.__setattr__(self, "squares", "stddev" in self.functions)
         object.__setattr__(self, "sums", self.squares or not self.functions.isdisjoint({"avg", "sum"}))
         object.__setattr__(self, "rises", "increase" in self.functions)
-
-    @property
-    def longest(self) -> int:
-        """Samples older than this are in no window."""
-        return self.durations[-1]
 
 
 class Ring:
@@ -259,14 +257,3 @@ class Ring:
             if place < len(self.times):
                 soonest = min(soonest, self.times[place] + duration)
         return soonest
-
-    def leaves_at(self, at: int) -> list[int]:
-        """The durations of the timed windows that a sample leaves at this instant."""
-        return [duration for duration in self.kept.timed if self._holds(at - duration)]
-
-    def _holds(self, time: int) -> bool:
-        place = bisect_left(self.times, time)
-        if place < len(self.times) and self.times[place] == time:
-            return True
-        condensed = self.condensed
-        return condensed is not None and condensed.times[-1] >= time and condensed.first_from(time) == time

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rules.engine import ring_parts, rings, windows
 from rules.engine.condensing import PARTS, STEPS, step_of
+from rules.engine.leaves import Leaves
 from rules.engine.memory import Layout, Memory
 from rules.engine.rings import CHUNK, Kept, Ring
 from rules.language import UNKNOWN
@@ -190,7 +191,6 @@ def test_leaves_are_where_samples_leave(seed: int, count: int, is_small: bool) -
     frontier = newest
     found = []
     while (leave := ring.next_leave(frontier)) < rings.NONE:
-        assert ring.leaves_at(leave) == [each for each in DURATIONS if leave - each in ends]
         found.append(leave)
         frontier = leave + 1
     assert found == expected
@@ -254,3 +254,22 @@ def test_the_parts_of_a_vehicle_that_is_forgotten_are_known(kept: Kept) -> None:
         if at % 300 == 0:
             add(kept_parts, ring_parts.changed(forgotten))
     assert sorted({*ring_parts.written(forgotten)}) == sorted(kept_parts)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**40), st.integers(1, 400), st.booleans())
+def test_leaves_found_at_once_are_those_found_one_by_one(seed: int, count: int, is_small: bool) -> None:
+    choice = random.Random(seed)
+    remembered = memory(SMALL if is_small else KEPT)
+    for sample in samples_of(seed, count, gap=1):
+        remembered.take(0, *sample)
+    at, ring = remembered.times[0], remembered.rings[0]
+    ends = {*ring.times, *(bucket.last_at for bucket in ring.buckets)}
+    frontier, limit = at + choice.choice([0, 0, 7]), at + choice.choice([1, 30, 400, 5000])
+    leaves = Leaves(remembered, frontier, limit)
+    while (expected := remembered.next_leave(frontier)) < limit:
+        assert leaves.due == expected
+        assert leaves.at(expected - 1) == ()
+        assert list(leaves.at(expected)) == [(0, each) for each in DURATIONS if expected - each in ends]
+        frontier = expected + 1
+    assert leaves.due == expected
