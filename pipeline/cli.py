@@ -308,6 +308,13 @@ def backtest_rules(
     since: Annotated[
         str | None, typer.Option(help="Of a topic: from so long ago, or from a time.", show_default=False)
     ] = None,
+    vehicles: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="What the registry says of the vehicles of a file: as `telltale vehicles import` reads it.",
+            show_default=False,
+        ),
+    ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Run rules whose signals the trace lacks.")
     ] = False,
@@ -340,6 +347,7 @@ def backtest_rules(
         time_zone=time_zone,
         since_ms=None if since is None else _instant(since),
         allow_missing=allow_missing,
+        vehicles=vehicles or [],
         cores=cores,
         plot=plot,
         as_json=as_json,
@@ -393,6 +401,14 @@ def explain_rule(
     time_zone: Annotated[
         str | None, typer.Option(help="Of times that have no offset: Asia/Shanghai.", show_default=False)
     ] = None,
+    registry: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--vehicles",
+            help="What the registry says of the vehicles of a file: as `telltale vehicles import` reads it.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -420,6 +436,7 @@ def explain_rule(
         start=start,
         interval=interval,
         time_zone=time_zone,
+        vehicles=registry or [],
         as_json=as_json,
         config=config,
     )

@@ -46,3 +46,5 @@ class Asked:
     """Rules that read signals which the trace lacks are run all the same."""
     quiet_after_ms: int = 10_000
     workers: int = 1
+    vehicles: tuple[Path, ...] = ()
+    """Files of what the registry says, as `telltale vehicles import` reads them."""

@@ -43,6 +43,7 @@ class Options:
     time_zone: str | None
     since_ms: int | None
     allow_missing: bool
+    vehicles: list[Path]
     cores: int | None
     plot: Path | None
     as_json: bool
@@ -92,6 +93,8 @@ def _asked(options: Options) -> Asked:
     catalog = () if options.catalog is None else (options.catalog,)
     gaps = gaps_of(options.vehicle, options.start, options.interval, options.time_zone)
     settings = load_settings(RuleStageSettings, options.config)
+    if options.vehicles and any(not Path(source).exists() for source in options.sources):
+        raise ConfigurationError("--vehicles is for files; a topic comes with its registry")
     files, topic = sources_of(options.sources, options.since_ms, settings)
     size = sum(file.stat().st_size for file in files)
     workers = options.cores or len(os.sched_getaffinity(0))
@@ -107,6 +110,7 @@ def _asked(options: Options) -> Asked:
         options.allow_missing,
         quiet_after_ms=settings.quiet_after_ms,
         workers=workers,
+        vehicles=tuple(options.vehicles),
     )
 
 

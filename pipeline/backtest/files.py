@@ -11,7 +11,7 @@ from pipeline.backtest.json_lines import JsonLinesTrace
 from pipeline.backtest.messages import Order, Trace, TraceError, own_vehicles
 from pipeline.backtest.parquet_trace import ParquetTrace
 from pipeline.backtest.replay import Replay, folds_of
-from pipeline.backtest.rulesets import missing_signals, rule_sets, wanted_signals
+from pipeline.backtest.rulesets import missing_signals, registrations, rule_sets, wanted_signals
 from pipeline.backtest.workers import Meet, Progress, Share
 from pipeline.process.failures import ConfigurationError
 from pipeline.stages.payloads import shape_of
@@ -57,7 +57,8 @@ def fold_files(asked: Asked, worker: int, progress: Progress, meet: Meet) -> Sha
     """One worker's vehicles, in all files, and time up to the end of the trace. Raises TraceError."""
     sets = rule_sets(asked)
     wanted = wanted_signals(sets)
-    replays = [Replay(folds_of(rules, asked.quiet_after_ms)) for rules in sets]
+    said = registrations(asked.vehicles)
+    replays = [Replay(folds_of(rules, asked.quiet_after_ms), said) for rules in sets]
     mine = own_vehicles(worker, asked.workers)
     dropped: Counter[str] = Counter()
     order = Order()

@@ -11,16 +11,21 @@ from rules import RuleSet
 
 def reads_by_rule(rules: RuleSet) -> dict[str, frozenset[str]]:
     """By the name of each rule, the signals that any of its expressions reads."""
-    found: dict[str, frozenset[str]] = {}
-    for part in dataclasses.fields(rules):
-        value = getattr(rules, part.name)
-        if not isinstance(value, tuple):
-            continue
-        for rule in value:
-            if dataclasses.is_dataclass(rule) and hasattr(rule, "lineage"):
-                name: Any = rule.name  # type: ignore[union-attr]
-                found[name] = frozenset(it for it in _signals(rule) if it in rules.signals)
-    return found
+    return {
+        rule.name: frozenset(it for it in _signals(rule) if it in rules.signals)
+        for each in rules_by_kind(rules).values()
+        for rule in each
+    }
+
+
+def rules_by_kind(rules: RuleSet) -> dict[str, tuple[Any, ...]]:
+    """The rules of a set by the field that holds those of one kind."""
+    fields = {part.name: getattr(rules, part.name) for part in dataclasses.fields(rules)}
+    return {
+        name: value
+        for name, value in fields.items()
+        if isinstance(value, tuple) and value and all(hasattr(rule, "lineage") for rule in value)
+    }
 
 
 def _signals(value: Any) -> Iterator[str]:

@@ -15,7 +15,8 @@ from pipeline.backtest.messages import Message
 from pipeline.stages.duplicates import Memory, mark
 from pipeline.stages.outcomes import Outputs
 from rules import Engine, RuleSet
-from rules.engine import Fold, RuleFailure
+from rules.engine import Fold, Registration, RuleFailure
+from rules.engine.registration import NOTHING
 
 _TICK_MS = 1000
 
@@ -78,8 +79,11 @@ class _Vehicle:
 class Replay:
     """A rule set over the messages of some vehicles. What comes of them is appended to `told`."""
 
-    def __init__(self, folds: Mapping[str, Fold[Any]]) -> None:
+    def __init__(
+        self, folds: Mapping[str, Fold[Any]], registrations: Mapping[str, Registration] | None = None
+    ) -> None:
         self._folds = [(fold, Outputs(stage)) for stage, fold in folds.items()]
+        self._registrations = registrations or {}
         self._vehicles: dict[str, _Vehicle] = {}
         self._outcomes: list[Any] = []
         self._told: list[Told] = []
@@ -143,7 +147,8 @@ class Replay:
             self._advance(vehicle_id, vehicle, second)
 
     def _new(self, vehicle_id: str) -> _Vehicle:
-        vehicle = _Vehicle([fold.new_vehicle(vehicle_id) for fold, _ in self._folds])
+        said = self._registrations.get(vehicle_id, NOTHING)
+        vehicle = _Vehicle([fold.new_vehicle(vehicle_id, said) for fold, _ in self._folds])
         self._vehicles[vehicle_id] = vehicle
         return vehicle
 

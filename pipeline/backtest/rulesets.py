@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.backtest.asked import Asked
-from pipeline.backtest.reads import reads_by_rule
+from pipeline.backtest.reads import reads_by_rule, rules_by_kind
 from pipeline.process.failures import ConfigurationError
 from pipeline.stages.documents import refuse
-from rules import RuleSet, compile_rules, load
-from rules.documents import Document, Placed
+from pipeline.vehicles.files import read_files
+from rules import Loaded, RuleSet, compile_rules, load
+from rules.engine import Registration
 
 
 def read_rules(paths: Sequence[Path], run: str | None) -> RuleSet:
@@ -24,16 +25,11 @@ def read_rules(paths: Sequence[Path], run: str | None) -> RuleSet:
 def read_set(paths: Sequence[Path], run: str | None) -> tuple[Loaded, RuleSet]:
     """The rules whose names match, and their documents. Raises ConfigurationError with every finding."""
     loaded = load(paths)
-    if run is not None:
-        documents, running = _kept(loaded.documents, run), _kept(loaded.running, run)
-        if not any(_is_rule(placed.document) for placed in running):
-            raise ConfigurationError(f"--run {run}: no rule is called so")
-        loaded = replace(loaded, documents=documents, running=running)
     compiled = compile_rules(loaded)
     if isinstance(compiled, RuleSet):
         if compiled.catalog is None:
             raise ConfigurationError("the rules need a SignalCatalog, and there is none: --catalog FILE")
-        return loaded, compiled
+        return loaded, compiled if run is None else _matching(compiled, run)
     refuse(compiled)
     raise AssertionError("compile_rules gave neither a rule set nor an error")
 
@@ -61,13 +57,19 @@ def missing_signals(rules: RuleSet, seen: Collection[str]) -> dict[str, tuple[st
     }
 
 
-def _kept(documents: Sequence[Placed[Document]], run: str) -> tuple[Placed[Document], ...]:
-    return tuple(
-        placed
-        for placed in documents
-        if not _is_rule(placed.document) or fnmatch.fnmatchcase(placed.document.metadata.name, run)
-    )
+def registrations(files: Sequence[Path]) -> dict[str, Registration]:
+    """What files say of vehicles. Raises ConfigurationError with every problem."""
+    sheet = read_files(list(files))
+    if sheet.problems:
+        raise ConfigurationError("--vehicles", sheet.problems)
+    return {entry.vehicle_id: entry.registration for entry in sheet.entries}
 
 
-def _is_rule(document: Any) -> bool:
-    return str(document.kind).endswith("Rule")
+def _matching(rules: RuleSet, run: str) -> RuleSet:
+    kept: dict[str, Any] = {
+        kind: tuple(rule for rule in each if fnmatch.fnmatchcase(rule.name, run))
+        for kind, each in rules_by_kind(rules).items()
+    }
+    if not any(kept.values()):
+        raise ConfigurationError(f"--run {run}: no rule is called so")
+    return replace(rules, **kept)

@@ -11,7 +11,7 @@ from pipeline.backtest.asked import Asked
 from pipeline.backtest.files import fold_files, ignored_columns
 from pipeline.backtest.reads import reads_by_rule
 from pipeline.backtest.replay import Failure, Folded, Told
-from pipeline.backtest.rulesets import missing_signals, rule_sets
+from pipeline.backtest.rulesets import missing_signals, registrations, rule_sets
 from pipeline.backtest.workers import Progress, Share, share_out
 from rules import RuleSet
 
@@ -43,6 +43,7 @@ def backtest(asked: Asked, progress: Progress) -> Result:
     began = time.perf_counter()
     sets = rule_sets(asked)
     ignored: tuple[str, ...] = ()
+    registrations(asked.vehicles)  # what is wrong with them is told once, not by each worker
     if asked.topic is None:
         ignored = ignored_columns(asked, sets[0])
         shares = share_out(fold_files, asked, progress)

@@ -36,6 +36,7 @@ class Options:
     start: str | None
     interval: str | None
     time_zone: str | None
+    vehicles: list[Path]
     as_json: bool
     config: Path | None
 
@@ -66,7 +67,14 @@ def _answer(options: Options) -> _Answer:
     paths = rule_paths(options.rules, settings.rules)
     gaps: Gaps = gaps_of(options.vehicle_of_trace, options.start, options.interval, options.time_zone)
     files, topic = sources_of(options.sources, options.since_ms, settings) if options.sources else ((), None)
-    asked = Asked(paths, files, topic, gaps=gaps, quiet_after_ms=settings.quiet_after_ms)
+    asked = Asked(
+        paths,
+        files,
+        topic,
+        gaps=gaps,
+        quiet_after_ms=settings.quiet_after_ms,
+        vehicles=tuple(options.vehicles),
+    )
     question = Question(options.rule, options.vehicle, asked, options.at_ms)
     if files:
         watched, at = watch_files(question)

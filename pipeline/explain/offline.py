@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.backtest.files import open_trace
 from pipeline.backtest.messages import Order
 from pipeline.backtest.replay import Replay
-from pipeline.backtest.rulesets import read_rules, wanted_signals
+from pipeline.backtest.rulesets import read_rules, registrations, wanted_signals
 from pipeline.explain.asked import Question, watch
 from pipeline.process.failures import TelltaleError
 from rules.explain import Watch
@@ -22,7 +22,7 @@ def watch_files(question: Question) -> tuple[Watch, int]:
     asked = question.asked
     rules = read_rules(asked.rules, None)
     watched = watch(question)
-    replay = Replay({"alerts": watched})
+    replay = Replay({"alerts": watched}, registrations(asked.vehicles))
     order = Order()
     others: set[str] = set()
 

@@ -9,7 +9,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from pipeline.backtest.asked import Asked
 from pipeline.backtest.messages import TraceError
+from pipeline.backtest.running import backtest
 from pipeline.process.failures import ConfigurationError
 from rules.instants import format_instant
 from tests.backtest.rulebook import RULES, START, run, write_rules
@@ -278,3 +280,19 @@ def test_what_differs_from_other_rules_is_told(tmp_path: Path, rules: Path) -> N
     ]
     same = run(rules, as_csv(tmp_path), against=rules)
     assert same.against == same.told
+
+
+def test_the_registry_of_a_file_comes_with_it(tmp_path: Path) -> None:
+    limits = RULES.replace("speed > 120", "speed > vehicle.attributes.limit").replace(
+        "speed > 10 &&", 'vehicle.labels.model == "ET5" &&'
+    )
+    rules = write_rules(tmp_path / "limits", limits)
+    fleet = tmp_path / "fleet.csv"
+    fleet.write_text("vehicleId,labels.model,attributes.limit\nv1,ES6,120\nv2,ET5,135\n")
+    asked = Asked((rules,), (as_csv(tmp_path),), vehicles=(fleet,))
+    found = backtest(asked, lambda *_: None)
+    fired = [json.loads(it.value) for it in found.told if b'"firing"' in it.value]
+    assert {(it["rule"], it["vehicleId"]) for it in fired} == {("fast", "v1"), ("unbelted", "v2")}
+    fleet.write_text("vehicleId,limit\nv1,5\n")
+    with pytest.raises(ConfigurationError, match=r"fleet\.csv:1"):
+        backtest(asked, lambda *_: None)
