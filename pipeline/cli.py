@@ -194,6 +194,50 @@ def check_topics(
     check_all(config, replication=replication, rules=rules or [], as_json=as_json)
 
 
+@app.command(short_help="A directory to begin with: a catalog, a rule and its tests.")
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
+) -> None:
+    """Write a signal catalog, one rule and its tests; what is there already is left as it is."""
+    from pipeline.starting import start
+
+    started = start(directory)
+    for file in started.written:
+        print(f"wrote {file}")
+    for file in started.kept:
+        print(f"kept  {file}")
+    print(f"now: telltale rules test {directory}")
+
+
+@rules_app.command("new", short_help="Begin a rule with a copy of one that ships.")
+def new_rule(
+    directory: Annotated[Path, typer.Argument(help="Where the rules are.")] = Path(),
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="The rule to copy; without it, the list of them.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="What the copy is called; default: as it was.", show_default=False),
+    ] = None,
+) -> None:
+    """Copy a rule of the library, and its tests, into a directory. Without --from, list what ships."""
+    from pipeline.starting import copy_rule, shipped
+
+    if source is None:
+        for rule in shipped():
+            print(f"{rule.name:<30}  {rule.sentence}")
+        return
+    copied = copy_rule(directory, source, name or source)
+    for file in copied.written:
+        print(f"wrote {file}")
+    if copied.missing:
+        print("the catalog needs, under spec.signals:")
+        for line in copied.missing:
+            print(f"    {line}")
+    print(f"now: telltale rules test {directory}")
+
+
 @rules_app.command("check", short_help="Check rule documents: all findings at once.")
 def check_rules(
     paths: Annotated[

@@ -1,17 +1,22 @@
-"""The real brokers of a test run: one pair for all tests, each test with its own prefix.
+"""The real brokers of a test run, and the wheel: one pair and one wheel for all tests.
 
 Started when the first test asks. `tests/brokers.py` keeps a pair running between runs: its two variables,
 exported, make these fixtures use that pair.
 """
 
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from bridges.embedded import EmbeddedKafka, EmbeddedMqtt
+
+ROOT = Path(__file__).parent.parent
 
 pytest.register_assert_rewrite("tests.e2e.verdict", "tests.e2e.topics", "tests.e2e.processes")
 
@@ -54,3 +59,27 @@ def mqtt() -> Iterator[MqttAddress]:
 def prefix() -> str:
     """What this test's topics, groups and transactional ids begin with: nobody else's do."""
     return f"t{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory],
+        check=True,
+        capture_output=True,
+        cwd=ROOT,
+    )
+    (built,) = directory.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel in a directory of its own; what it depends on comes from this environment."""
+    directory = tmp_path_factory.mktemp("installed")
+    words = ["install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", *words, "--target", directory, wheel], check=True, capture_output=True
+    )
+    return directory

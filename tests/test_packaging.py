@@ -15,30 +15,6 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("rules", "pipeline", "bridges", "k8s")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory],
-        check=True,
-        capture_output=True,
-        cwd=ROOT,
-    )
-    (built,) = directory.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel in a directory of its own; what it depends on comes from this environment."""
-    directory = tmp_path_factory.mktemp("installed")
-    words = ["install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", *words, "--target", directory, wheel], check=True, capture_output=True
-    )
-    return directory
-
-
 def telltale(installed: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TELLTALE_")}
     return subprocess.run(

@@ -5,6 +5,6 @@
 
 from rules.testing.coverage import Branches, Coverage
 from rules.testing.expectations import Failure
-from rules.testing.suite import Suite, Verdict, suite
+from rules.testing.suite import Suite, Verdict, only, suite
 
-__all__ = ["Branches", "Coverage", "Failure", "Suite", "Verdict", "suite"]
+__all__ = ["Branches", "Coverage", "Failure", "Suite", "Verdict", "only", "suite"]

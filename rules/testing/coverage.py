@@ -6,7 +6,7 @@ condition is evaluated, also where `&&` and `||` would not have asked for it. Wh
 that a test left a signal unknown is told, and not asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,12 +91,13 @@ class Observers:
         self._rule_names = [rule.name for rule in rules.rules]
         self._rule_names += [pattern.name for pattern in rules.sequences]
 
-    def coverage(self) -> Coverage:
-        """What was seen of the whole set."""
-        seen = {branches.rule for branches in self._branches if branches.seen}
-        counted = {branches.rule for branches in self._branches}
+    def coverage(self, rules: Container[str] | None = None) -> Coverage:
+        """What was seen of these rules; of all where none are named."""
+        branches = [it for it in self._branches if rules is None or it.rule in rules]
+        seen = {it.rule for it in branches if it.seen}
+        counted = {it.rule for it in branches}
         untested = (name for name in self._rule_names if name in counted and name not in seen)
-        ordered = sorted(self._branches, key=lambda it: (it.file, it.line, it.column))
+        ordered = sorted(branches, key=lambda it: (it.file, it.line, it.column))
         return Coverage(tuple(ordered), tuple(dict.fromkeys(untested)))
 
     def _alert_rule(self, rule: Rule, placed: Placed[Any]) -> Rule:

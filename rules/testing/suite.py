@@ -39,6 +39,7 @@ class Suite:
         self.warnings = rules.warnings
         """The findings that are no errors."""
         self._rules = rules
+        self._rules_run: set[str] | None = None
         self._observers = Observers(loaded, rules) if found else None
 
     def chosen(self, pattern: str | None) -> tuple[Script, ...]:
@@ -56,15 +57,20 @@ class Suite:
 
     def run(self, pattern: str | None = None) -> Iterator[Verdict]:
         """Run the chosen tests, in the order in which they were read."""
+        self._rules_run = None if pattern is None else set()
         for script in self.chosen(pattern):
+            if self._rules_run is not None:
+                self._rules_run |= script.rules
             ran = run(script, only(self._rules, script.rules))
             if self._observers is not None:
                 run(script, only(self._observers.rules, script.rules))
             yield Verdict(script, tuple(failures(script, ran)))
 
     def coverage(self) -> Coverage:
-        """What the tests that were run have seen."""
-        return Coverage((), ()) if self._observers is None else self._observers.coverage()
+        """What the tests that were run have seen: of all rules, or of those that chosen tests run."""
+        if self._observers is None:
+            return Coverage((), ())
+        return self._observers.coverage(self._rules_run)
 
 
 def suite(loaded: Loaded) -> Suite | list[Diagnostic]:

@@ -86,6 +86,14 @@ def test_equivalent_mutants_are_few_and_each_has_its_reason() -> None:
     assert EQUIVALENT.keys() <= {rule for _, rule in RULES}
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_a_test_is_called_after_its_rule(name: str) -> None:
+    """So a copy under another name (`telltale rules new`) brings tests with names of their own."""
+    for placed in load([SETS[name]], tests=True).rule_tests:
+        (rule,) = placed.document.spec.rules
+        assert placed.document.metadata.name.startswith(f"{rule}-")
+
+
 def test_tests_stand_beside_their_rules() -> None:
     for file in LIBRARY.rglob("*.test.yaml"):
         beside = file.with_name(file.name.replace(".test.", "."))
