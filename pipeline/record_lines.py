@@ -74,6 +74,19 @@ def _response(value: Any, _headers: Mapping[str, str]) -> str:
     return f"{value['status']:<13}  {value['id']}  {value.get('reason') or ''}"
 
 
+def _aggregate(value: Any, _headers: Mapping[str, str]) -> str:
+    group = "  ".join(f"{name}={_scalar(content)}" for name, content in value["group"].items())
+    values = "  ".join(f"{name}={_scalar(content)}" for name, content in value["values"].items())
+    kind = "final" if value["final"] else f"update {value['update']}"
+    return (
+        f"{value['rule']:<24}  {value['windowStart']} to {value['windowEnd']}  {kind:<8}  {group}  {values}"
+    )
+
+
+def _late(value: Any, _headers: Mapping[str, str]) -> str:
+    return f"{value['rule']:<24}  {_telemetry(value, {})}"
+
+
 def _telemetry(value: Any, _headers: Mapping[str, str]) -> str:
     if "vehicleId" not in value:
         return "(tick)"
@@ -90,6 +103,8 @@ def _dead_letter(value: Any, headers: Mapping[str, str]) -> str:
 
 _LINES: dict[str, Callable[[Any, Mapping[str, str]], str]] = {
     "vehicle.alerts": _alert,
+    "vehicle.aggregates": _aggregate,
+    "vehicle.late": _late,
     "vehicle.commands": _command,
     "vehicle.command-deliveries": _delivery,
     "vehicle.command-status": _delivery,

@@ -76,7 +76,7 @@ def changelog(stage: str) -> Topic:
     )
 
 
-STAGES: Final = ("normalize", "alerts")
+STAGES: Final = ("normalize", "alerts", "aggregations")
 
 _LIST: Final = (
     Topic("vehicle.raw", "what vehicles sent, untouched, and ticks", VEHICLE, 7, headers="raw.headers.json"),
@@ -128,7 +128,14 @@ _LIST: Final = (
         headers="raw.headers.json",
     ),
     Topic("vehicle.registry", "labels and attributes of each vehicle", VEHICLE, schema="registration.json"),
-    Topic("vehicle.late", "messages that came after their time was over", VEHICLE, 7),
+    Topic(
+        "vehicle.late",
+        "messages that came after all their windows were over",
+        VEHICLE,
+        7,
+        schema="late.json",
+        event_type="dev.telltale.late",
+    ),
     Topic(
         "vehicle.geofence-events",
         "entries, exits, dwells and crossings",

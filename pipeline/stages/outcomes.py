@@ -4,6 +4,7 @@ import orjson
 
 from pipeline.process.envelope import Envelope
 from pipeline.runtime.stage import Output
+from rules.engine import AggregateRecord, LateRecord
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
 
 
@@ -13,8 +14,10 @@ class Outputs:
     def __init__(self, stage: str) -> None:
         self._alerts = Envelope("vehicle.alerts", stage)
         self._commands = Envelope("vehicle.commands", stage)
+        self._aggregates = Envelope("vehicle.aggregates", stage)
+        self._late = Envelope("vehicle.late", stage)
 
-    def output(self, outcome: Outcome, received: int) -> Output | None:
+    def output(self, outcome: Outcome | AggregateRecord | LateRecord, received: int) -> Output | None:
         """The record; None for what is counted only. `received` is the partition's clock."""
         match outcome:
             case RuleFailure():
@@ -25,6 +28,12 @@ class Outputs:
             case CommandRecord():
                 topic, vehicle_id, envelope = "vehicle.commands", outcome.vehicle_id, self._commands
                 time_ms = outcome.received_at
+            case AggregateRecord():
+                topic, vehicle_id, envelope = "vehicle.aggregates", outcome.key, self._aggregates
+                time_ms = outcome.window_end
+            case LateRecord():
+                topic, vehicle_id, envelope = "vehicle.late", outcome.vehicle_id, self._late
+                time_ms = outcome.ts
             case _:
                 topic, vehicle_id, envelope = outcome.topic, outcome.alert.vehicle_id, self._alerts
                 time_ms = outcome.alert.received_at

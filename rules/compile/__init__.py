@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from rules.compile.absence_rules import absence_rule
+from rules.compile.aggregation_rules import aggregation_rule
 from rules.compile.alert_rules import alert_rule
 from rules.compile.definitions import named
 from rules.compile.fences import far_fences, fences_of, positionless
@@ -19,7 +20,7 @@ from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
 from rules.documents import AlertRule, Diagnostic, Document, Loaded, Placed, RuleTest, SignalCatalog
 from rules.engine import Rule, RuleSet, Signal
-from rules.engine.ruleset import Absence, Pattern
+from rules.engine.ruleset import Absence, Aggregation, Pattern
 from rules.geometry import Shape
 
 D = TypeVar("D", bound=Document)
@@ -40,6 +41,7 @@ def compile_rules(
     rules: list[Rule] = []
     sequences: list[Pattern] = []
     absences: list[Absence] = []
+    aggregations: list[Aggregation] = []
     fences: Mapping[str, Shape] = {}
     if catalog is not None:
         fences = fences_of(loaded)
@@ -48,6 +50,7 @@ def compile_rules(
         rules = _compiled(vocabulary, [it for it in alert_rules if not _is_absence(it)], alert_rule)
         absences = _compiled(vocabulary, [it for it in alert_rules if _is_absence(it)], absence_rule)
         sequences = _compiled(vocabulary, loaded.sequence_rules, sequence_rule)
+        aggregations = _compiled(vocabulary, loaded.aggregation_rules, aggregation_rule)
         findings += [*vocabulary.findings, *far_fences(loaded)]
         findings += positionless(catalog, fences)
     if any(finding.severity == "error" for finding in findings):
@@ -62,6 +65,7 @@ def compile_rules(
         warnings=tuple(findings),
         sequences=tuple(sequences),
         absences=tuple(absences),
+        aggregations=tuple(aggregations),
         fences=fences,
     )
 

@@ -5,6 +5,7 @@
 
 from rules.documents.adaptable import Adaptable, Parameter
 from rules.documents.adaptation import ActionsChange, Adaptation, AdaptationSpec
+from rules.documents.aggregation_rule import AggregationRule, AggregationRuleSpec, Window
 from rules.documents.alert_rule import (
     SEVERITIES,
     AbsentFor,
@@ -59,6 +60,8 @@ __all__ = [
     "Adaptable",
     "Adaptation",
     "AdaptationSpec",
+    "AggregationRule",
+    "AggregationRuleSpec",
     "AlertRule",
     "AlertRuleSpec",
     "Closed",
@@ -101,6 +104,7 @@ __all__ = [
     "Times",
     "Timestamp",
     "Upon",
+    "Window",
     "did_you_mean",
     "editor_schema",
     "format_duration",

@@ -93,6 +93,14 @@ CODES: dict[str, Code] = {
     "TT067": Code(
         "Not a collection of fences", "A .geojson file holds one FeatureCollection, each feature with a name."
     ),
+    "TT070": Code(
+        "Not one window", "Exactly one of tumbling, hopping, session and calendar, with what belongs to it."
+    ),
+    "TT071": Code("A time that windows cannot have", "From 1s to 400d; every divides its window."),
+    "TT072": Code("Unknown time zone", "Names of the IANA database, such as Asia/Shanghai."),
+    "TT073": Code("No aggregates, or too many", "Give the rule 1 to 32 of them."),
+    "TT074": Code("Lateness for sessions", "A session that has ended stays; late messages join an open one."),
+    "TT075": Code("Results too often", "emit: onUpdate tells of each change."),
     "TT080": Code("Not a sequence", "Give it 1 to 32 steps."),
     "TT081": Code("Two steps with one name", "A step's name belongs to one step of its rule."),
     "TT082": Code("A step that is not one thing", "A step has a when, or a not."),
@@ -137,6 +145,16 @@ CODES: dict[str, Code] = {
     "TT211": Code("A catalog that says no position", "Add spec.position: without it no vehicle is anywhere."),
     "TT212": Code(
         "A fence far from all others", "Longitude comes first: check whether the two numbers are swapped."
+    ),
+    "TT220": Code(
+        "Not an aggregate",
+        "One call: count(), sum(x), avg, min, max, stddev, percentile, distinct, first, last, increase.",
+    ),
+    "TT221": Code("An aggregate with wrong arguments", "docs/aggregations.md lists what each takes."),
+    "TT222": Code("A value that this aggregate cannot take", "Numbers; sum and avg also take conditions."),
+    "TT224": Code(
+        "A having that only asks for what is missing",
+        "A window without a message has no record: see absentFor.",
     ),
     "TT240": Code("An adaptation of no rule", "Load the rule's file, too; names are those of metadata.name."),
     "TT241": Code("A parameter that the rule does not have", "The hint lists the rule's parameters."),

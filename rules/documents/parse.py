@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rules.documents.adaptable import Adaptable, durations_of
 from rules.documents.adaptation import Adaptation
 from rules.documents.adapting import adapt
+from rules.documents.aggregation_rule import AggregationRule
 from rules.documents.alert_rule import AlertRule
 from rules.documents.closed import API_VERSION, Document, Finding
 from rules.documents.definitions import Definitions
@@ -31,6 +32,7 @@ from rules.documents.yaml_reader import Node, read_yaml
 
 KINDS: dict[str, type[Document]] = {
     "AlertRule": AlertRule,
+    "AggregationRule": AggregationRule,
     "SequenceRule": SequenceRule,
     "Definitions": Definitions,
     "Geofence": Geofence,
@@ -38,7 +40,7 @@ KINDS: dict[str, type[Document]] = {
     "SignalCatalog": SignalCatalog,
     "RuleTest": RuleTest,
 }
-LATER_KINDS = frozenset({"GeofenceRule", "AggregationRule"})
+LATER_KINDS = frozenset({"GeofenceRule"})
 
 
 def _is_adaptable(model: type[Document]) -> bool:
@@ -106,6 +108,11 @@ class Loaded:
     def rule_tests(self) -> tuple[Placed[RuleTest], ...]:
         """The tests in the order in which they were read; `rules.testing` runs them, nothing else."""
         return self._of(RuleTest)
+
+    @property
+    def aggregation_rules(self) -> tuple[Placed[AggregationRule], ...]:
+        """The aggregation rules in the order in which they were read."""
+        return self._of(AggregationRule)
 
     @property
     def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:

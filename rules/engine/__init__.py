@@ -1,5 +1,7 @@
 """The engine: what a rule set makes of what vehicles say."""
 
+from rules.engine.aggregation.engine import AggregationEngine
+from rules.engine.aggregation.records import AggregateRecord, LateRecord
 from rules.engine.engine import Engine
 from rules.engine.events import Event
 from rules.engine.failures import StateFormatError
@@ -12,12 +14,15 @@ from rules.engine.vehicle import VehicleState
 
 __all__ = [
     "NOTHING",
+    "AggregateRecord",
+    "AggregationEngine",
     "AlertRecord",
     "CommandAction",
     "CommandRecord",
     "Engine",
     "Event",
     "Fold",
+    "LateRecord",
     "Outcome",
     "PublishAction",
     "PublishRecord",

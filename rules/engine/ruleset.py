@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rules.engine.aggregation.windows import Fixed, Session
 from rules.engine.sequences import Plan
 from rules.geometry import Shape
 from rules.language.windows import Window
@@ -156,6 +157,35 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """One named aggregate: a function of the samples that its argument gives, one for a message."""
+
+    name: str
+    function: str
+    argument: Compiled | None = None
+    """None: each message is a sample."""
+    percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregation:
+    """One aggregation rule."""
+
+    name: str
+    window: Fixed | Session
+    measures: tuple[Measure, ...]
+    where: Compiled | None = None
+    having: Compiled | None = None
+    """Over the measures' names."""
+    lateness_ms: int = 0
+    emit: str = "onClose"
+    """Or `onUpdate`; or `every`, so many milliseconds."""
+    every_ms: int = 0
+    vehicles: Compiled | None = None
+    lineage: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """All rules that run together, and the catalog that they were checked against."""
 
@@ -172,3 +202,4 @@ class RuleSet:
     absences: tuple[Absence, ...] = ()
     fences: Mapping[str, Shape] = field(default_factory=dict)
     """All fences by their names."""
+    aggregations: tuple[Aggregation, ...] = ()

@@ -4,6 +4,7 @@
 `Compiled.source`, strict Python; what it cannot decide `Compiled.evaluate` does, exactly as CEL says.
 """
 
+from rules.language.calls import Argument, Outer, outer_call
 from rules.language.declarations import (
     BOOL,
     BYTES,
@@ -49,11 +50,13 @@ __all__ = [
     "TIMESTAMP",
     "UINT",
     "UNKNOWN",
+    "Argument",
     "Compiled",
     "Environment",
     "EvaluationError",
     "Grafting",
     "Named",
+    "Outer",
     "Problem",
     "Read",
     "Scalar",
@@ -70,4 +73,5 @@ __all__ = [
     "list_of",
     "map_of",
     "name_problem",
+    "outer_call",
 ]

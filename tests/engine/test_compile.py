@@ -117,3 +117,49 @@ def test_no_documents_are_an_empty_set_only_if_loading_says_so() -> None:
     found = compile_rules(parse([]))
     assert isinstance(found, RuleSet)
     assert found.rules == ()
+
+
+def test_aggregates_are_checked_like_conditions_and_problems_have_their_places() -> None:
+    rule = """\
+apiVersion: telltale.dev/v1alpha1
+kind: AggregationRule
+metadata: {name: figures}
+spec:
+  window: {tumbling: 1h}
+  where: speed
+  aggregates:
+    highest: max(sped)
+    other: sum(speed + true)
+    some: |
+      max(speed <
+        sped ? 1 : 2)
+"""
+    assert findings(CATALOG, rule) == [
+        "1.yaml:6:10:error[TT104]",
+        "1.yaml:8:18:error[TT101]",
+        "1.yaml:9:22:error[TT103]",
+        "1.yaml:12:9:error[TT101]",
+    ]
+
+
+def test_aggregates_and_having_know_what_authors_have_defined() -> None:
+    texts = """\
+apiVersion: telltale.dev/v1alpha1
+kind: Definitions
+metadata: {name: words}
+spec:
+  expressions: {fast: speed > 100}
+  lists: {limits: [10, 20]}
+---
+apiVersion: telltale.dev/v1alpha1
+kind: AggregationRule
+metadata: {name: figures}
+spec:
+  window: {tumbling: 1h}
+  where: fast
+  aggregates: {share: avg(fast), samples: count()}
+  having: samples in limits
+"""
+    rules = compile_rules(parse([Source("c.yaml", CATALOG), Source("r.yaml", texts)]))
+    assert isinstance(rules, RuleSet), [each.format() for each in rules]
+    assert rules.aggregations[0].measures[0].argument is not None

@@ -96,7 +96,7 @@ def test_an_unknown_process_is_told_with_advice(here: Here) -> None:
     )
     done = here("run", "zzz")
     assert done.stderr == (
-        "telltale: no process is called 'zzz'; there are: alerts, downlink, normalize, uplink\n"
+        "telltale: no process is called 'zzz'; there are: aggregations, alerts, downlink, normalize, uplink\n"
     )
 
 
@@ -164,14 +164,20 @@ def test_settings_are_told_for_programs(here: Here) -> None:
     done = here("settings", "--json", TELLTALE_KAFKA_SASL_PASSWORD="hush")
     rows = {row["key"]: row for row in json.loads(done.stdout)}
     assert rows["kafka.saslPassword"]["value"] == "********"
-    assert rows["kafka.bootstrap"]["processes"] == ["alerts", "downlink", "normalize", "uplink"]
+    assert rows["kafka.bootstrap"]["processes"] == [
+        "aggregations",
+        "alerts",
+        "downlink",
+        "normalize",
+        "uplink",
+    ]
     assert rows["drainTimeout"] == {
         "key": "drainTimeout",
         "variable": "TELLTALE_DRAIN_TIMEOUT",
         "value": "25s",
         "source": "default",
         "meaning": "how long SIGTERM leaves to finish what is in flight",
-        "processes": ["alerts", "downlink", "normalize", "uplink"],
+        "processes": ["aggregations", "alerts", "downlink", "normalize", "uplink"],
     }
 
 
@@ -183,7 +189,7 @@ def test_wrong_settings_are_shown_and_told_once_for_all_processes(here: Here) ->
     assert len(done.stderr.splitlines()) == 3
 
 
-@pytest.mark.parametrize("name", ["alerts", "downlink", "normalize", "uplink"])
+@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "normalize", "uplink"])
 def test_every_process_tells_wrong_settings_and_ends_with_two(here: Here, name: str) -> None:
     done = here("run", name, TELLTALE_HTTP_PORT="x", TELLTALE_PARTITIONS="0")
     assert done.returncode == 2
@@ -196,7 +202,7 @@ def test_every_process_tells_wrong_settings_and_ends_with_two(here: Here, name: 
     ]
 
 
-@pytest.mark.parametrize("name", ["alerts", "downlink", "normalize", "uplink"])
+@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "normalize", "uplink"])
 def test_every_process_ends_with_three_when_kafka_does_not_come(tmp_path: Path, name: str) -> None:
     done = telltale(
         "run",
@@ -231,7 +237,7 @@ def test_the_version_is_told_for_people_and_programs(here: Here) -> None:
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
-        pytest.param("telltale run a", "alerts", id="process"),
+        pytest.param("telltale run al", "alerts", id="process"),
         pytest.param("telltale tail dead", "dead-letter", id="topic"),
         pytest.param("telltale topics c", "create", id="command"),
     ],

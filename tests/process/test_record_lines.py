@@ -69,6 +69,21 @@ def record(value: bytes | None, key: bytes | None = b"v1", headers: Any = ()) ->
             "  Vehicle.Gear=D",
             id="telemetry",
         ),
+        pytest.param(
+            "vehicle.aggregates",
+            EXAMPLES["aggregate.json"][0],
+            (),
+            "v1            battery-temperature-hourly  2026-01-01T00:00:10.000Z to 2026-01-01T00:00:10.000Z"
+            "  final     model=ET5  p95=41.2  samples=3120",
+            id="aggregate",
+        ),
+        pytest.param(
+            "vehicle.late",
+            EXAMPLES["late.json"][0],
+            (),
+            "v1            battery-temperature-hourly  2026-01-01T00:00:10.000Z  Vehicle.Speed=131",
+            id="late",
+        ),
         pytest.param("vehicle.telemetry", {"receivedAt": "x"}, (), "v1            (tick)", id="tick"),
         pytest.param(
             "vehicle.dead-letter",

@@ -119,12 +119,27 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {
             "id": "w",
             "rule": "battery-temperature-hourly",
+            "revision": 7,
             "group": {"model": "ET5"},
+            "vehicleId": None,
             "windowStart": AT,
             "windowEnd": AT,
             "values": {"p95": 41.2, "samples": 3120},
             "final": True,
             "update": 0,
+            "by": None,
+            "receivedAt": AT,
+        }
+    ],
+    "late.json": [
+        {
+            "id": "l",
+            "rule": "battery-temperature-hourly",
+            "revision": 7,
+            "vehicleId": "v1",
+            "ts": AT,
+            "receivedAt": AT,
+            "signals": {"Vehicle.Speed": 131.0},
         }
     ],
     "registration.json": [

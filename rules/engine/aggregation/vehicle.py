@@ -1,0 +1,77 @@
+"""What is kept of one vehicle for its windows: last-known values, sums by pane, and the windows told of."""
+
+from dataclasses import dataclass, field
+
+from rules.engine.aggregation.accumulators import Accumulator
+from rules.engine.memory import FOREVER, NEVER, Memory
+
+
+@dataclass(slots=True)
+class Status:
+    """One window that something is in, until it is final."""
+
+    key: int
+    """Its start; of a session the first message that came."""
+    start: int
+    end: int
+    update: int = 0
+    """Of the next record."""
+    closed: bool = False
+    dirty: bool = True
+    """Changed since it was told of last."""
+
+
+@dataclass(slots=True)
+class Windows:
+    """The windows of one rule, by their keys; a session is its own pane."""
+
+    panes: dict[int, list[Accumulator]] = field(default_factory=dict)
+    windows: dict[int, Status] = field(default_factory=dict)
+    final_until: int = NEVER
+    """The end of the last window that was made final; of sessions its key."""
+    closed_until: int = NEVER
+    """The end of the last window that was closed."""
+    tell_at: int = FOREVER
+    """When what has changed is told of, beside closing."""
+    panes_changed: set[int] = field(default_factory=set, compare=False)
+    changed: bool = field(default=False, compare=False)
+
+    def due(self, lateness_ms: int) -> int:
+        """The first instant after which something is to be told."""
+        soonest = self.tell_at
+        for status in self.windows.values():
+            due = status.end - 1
+            if status.closed:
+                due += lateness_ms
+            if due < soonest:
+                soonest = due
+        return soonest
+
+
+@dataclass(slots=True)
+class VehicleWindows:
+    """One vehicle: when it spoke, what it said last, and its windows by the index of their rule."""
+
+    vehicle_id: str
+    rules: tuple[int, ...] = field(repr=False, compare=False)
+    """The rules that are for it."""
+    memory: Memory
+    time: int = NEVER
+    """The event time: moved by data only."""
+    live: int = 0
+    """The live clock at the message that set `time`."""
+    due: int = FOREVER
+    """Nothing is to be told before time has passed this instant."""
+    windows: dict[int, Windows] = field(default_factory=dict)
+    wilts: int = field(default=NEVER, compare=False)
+    """No value turns stale before this instant."""
+    values_changed: bool = field(default=False, compare=False)
+    gone: set[str] = field(default_factory=set, compare=False)
+    """Parts of the state that are no more."""
+
+    def forget(self, memory: Memory, rules: tuple[int, ...]) -> None:
+        """Be as a vehicle that has never spoken."""
+        self.memory, self.rules = memory, rules
+        self.time, self.live, self.due, self.wilts = NEVER, 0, FOREVER, NEVER
+        self.windows = {}
+        self.values_changed = False
