@@ -198,4 +198,14 @@ CODES: dict[str, Code] = {
     "TT324": Code(
         "A severity that is never reached", "A higher rung holds whenever this one would: change the order."
     ),
+    "TT325": Code(
+        "A command that the catalog does not have", "Correct its name, or declare it in spec.commands."
+    ),
+    "TT326": Code(
+        "A payload that does not fit its command", "spec.commands of the catalog says what is expected."
+    ),
+    "TT327": Code(
+        "A label or attribute that the catalog does not have",
+        "Correct its name, or declare it in spec.vehicle.",
+    ),
 }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from rules.documents.closed import Closed, Document, Finding, Many
@@ -107,6 +107,45 @@ class Signal(Closed):
     description: str | None = None
 
 
+class Label(Closed):
+    """A text that the registry has of vehicles."""
+
+    allowed: Many[str] | None = None
+    description: str | None = None
+
+
+class Attribute(Closed):
+    """A value that the registry has of vehicles."""
+
+    type: Literal["number", "bool", "string"] = "number"
+    unit: str | None = None
+    description: str | None = None
+
+
+class VehicleFacts(Closed):
+    """What the registry may say; the linter warns of other names."""
+
+    labels: dict[str, Label] = Field(default_factory=dict)
+    attributes: dict[str, Attribute] = Field(default_factory=dict)
+
+
+class PayloadKey(Closed):
+    """One key of a command's payload."""
+
+    type: Literal["number", "bool", "string", "list", "object"] = "number"
+    min: float | None = None
+    max: float | None = None
+    required: bool = False
+    description: str | None = None
+
+
+class Command(Closed):
+    """A command that the fleet's vehicles know."""
+
+    payload: dict[str, PayloadKey] = Field(default_factory=dict)
+    description: str | None = None
+
+
 class SignalCatalogSpec(Closed):
     """See docs/rules.md, which describes each field."""
 
@@ -116,6 +155,8 @@ class SignalCatalogSpec(Closed):
     strict: bool = False
     max_past_ms: Duration = 30 * UNITS["d"]
     signals: dict[str, Signal]
+    vehicle: VehicleFacts | None = None
+    commands: dict[str, Command] | None = None
 
 
 class DecoderPath(NamedTuple):

@@ -7,6 +7,7 @@ from rules.compile import vocabulary_of, with_parameters
 from rules.compile.fences import fences_of
 from rules.documents import Diagnostic, Loaded
 from rules.lint.checks import lint_rule
+from rules.lint.declared import lint_names
 from rules.lint.expressions import Linted
 from rules.lint.truth import Truth
 from rules.lint.units import Units
@@ -26,5 +27,6 @@ def lint(loaded: Loaded) -> list[Diagnostic]:
         if type(placed.document).__name__.endswith("Rule"):
             linted = Linted(with_parameters(vocabulary, placed), placed)
             lint_rule(linted, truth, units)
+            lint_names(linted, catalog.document)
             findings += linted.findings
     return findings

@@ -22,7 +22,9 @@ class Linted:
         """A condition over signals, checked; None where there is none, or none that can be read."""
         if text is None:
             return None
-        checked = self.vocabulary.environment().checked(text)
+        is_selector = path == ("spec", "vehicles")
+        names = self.vocabulary.selector() if is_selector else self.vocabulary.environment()
+        checked = names.checked(text)
         return Expression(self, path, checked) if isinstance(checked, Checked) else None
 
     def find(self, code: str, path: Path, message: str, hint: str | None = None) -> None:
@@ -61,7 +63,12 @@ def conditions(linted: Linted) -> Iterator[Expression]:
     spec = linted.placed.document.spec
     found = [
         linted.condition(getattr(spec, name, None), "spec", key)
-        for name, key in (("when", "when"), ("clear_when", "clearWhen"), ("where", "where"))
+        for name, key in (
+            ("vehicles", "vehicles"),
+            ("when", "when"),
+            ("clear_when", "clearWhen"),
+            ("where", "where"),
+        )
     ]
     severity = getattr(spec, "severity", None)
     for index, rung in enumerate(severity if isinstance(severity, tuple | list) else ()):

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from rules.documents.signal_catalog import SignalCatalog
+from rules.language import DOUBLE
+from rules.language.registry import ATTRIBUTES, fact_key
 from rules.language.tree import Call, Ident, Node, walk
 
 _SIGNS: Final = {
@@ -60,6 +62,11 @@ class Units:
         aliases = catalog.aliases
         signals = catalog.spec.signals
         self._units = {name: signal.unit for name, signal in signals.items()}
+        facts = catalog.spec.vehicle
+        attributes = {} if facts is None else facts.attributes
+        self._units |= {
+            fact_key(f"{ATTRIBUTES}.{name}", DOUBLE): attribute.unit for name, attribute in attributes.items()
+        }
         self._units |= {alias: signals[name].unit for alias, name in aliases.items()}
 
     def mixtures(self, root: Node) -> Iterator[Mixture]:
