@@ -21,6 +21,7 @@ from pipeline.runtime.stage import Output, Record, Stage
 from pipeline.stages.documents import load_catalog
 from pipeline.stages.duplicates import Memory, mark
 from pipeline.stages.payloads import PayloadShape, Reader, Unusable, codec_of, shape_of
+from pipeline.stages.reordering import HELD, Held, Reordering
 from pipeline.stages.settings import NormalizeSettings
 from pipeline.stages.telemetry import CAUSE, UNSEEN, encode_telemetry
 from pipeline.stages.unseen import Unseen
@@ -29,6 +30,7 @@ from pipeline.stages.vehicle_ids import vehicle_id_problem
 _FORMAT = b"\x01"
 MESSAGES = Metric("telltale_normalize_messages_total", "Messages by what became of them", ["outcome"])
 DROPPED = Metric("telltale_normalize_signals_dropped_total", "Signals that were not used", ["reason"])
+MOVED = Metric("telltale_normalize_messages_reordered_total", "Messages that were put before later ones")
 FORGOTTEN = Metric("telltale_normalize_vehicles_forgotten_total", "Vehicles that were forgotten", ["cause"])
 _SEEN = b"@seen"
 _ASKED = b"asked"
@@ -38,8 +40,9 @@ _ENVELOPE = Envelope("vehicle.telemetry", "normalize")
 class Normalize:
     """One partition of the stage: the memory of its vehicles' last messages, and when they were seen."""
 
-    def __init__(self, shape: PayloadShape, vehicle_ttl_ms: int = 0) -> None:
+    def __init__(self, shape: PayloadShape, vehicle_ttl_ms: int = 0, reorder_within_ms: int = 0) -> None:
         self._reader = Reader(shape)
+        self._reordering = Reordering(reorder_within_ms)
         self._unseen = Unseen(vehicle_ttl_ms)
         self._memories: dict[bytes, Memory] = {}
         self._chunks: dict[bytes, dict[int, bytes]] = {}
@@ -54,12 +57,17 @@ class Normalize:
         if part == _SEEN:
             self._unseen.restore(vehicle, value)
             return
+        if part.startswith(HELD):
+            self._reordering.restore(vehicle, value)
+            return
         if value[:1] != _FORMAT:
             raise ValueError(f"state of {key!r} has format {value[:1].hex()}, known is {_FORMAT.hex()}")
         self._chunks.setdefault(vehicle, {})[key[-1]] = value[1:]
 
     def restored(self, clock: bytes | None) -> None:
-        """Nothing to do: this stage has no clock, and memories are built when their vehicle speaks."""
+        """Memories are built when their vehicle speaks; the clock is that of messages that wait."""
+        if clock:
+            self._reordering.restore_clock(clock)
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         changed: list[tuple[bytes, bytes | None]] = [
@@ -72,6 +80,9 @@ class Normalize:
                 del self._memories[vehicle]
         self._touched.clear()
         changed += [(vehicle + b"\0" + _SEEN, packed) for vehicle, packed in self._unseen.changes()]
+        changed += self._reordering.changes()
+        MOVED.inc(self._reordering.moved)
+        self._reordering.moved = 0
         for metric, tally in ((MESSAGES, self._outcomes), (DROPPED, self._reader.dropped)):
             for label, number in tally.items():
                 metric.labels(label).inc(number)
@@ -79,7 +90,8 @@ class Normalize:
         return changed
 
     def clock(self) -> bytes:
-        return b""
+        """Empty unless messages wait for others."""
+        return self._reordering.packed_clock() if self._reordering.is_on else b""
 
     def _memory(self, vehicle: bytes) -> Memory:
         memory = self._memories.get(vehicle)
@@ -90,32 +102,40 @@ class Normalize:
     # -- records -------------------------------------------------------------------------------------------
 
     def process(self, _topic: str, records: Sequence[Record], out: list[Output]) -> None:
-        unseen = self._unseen
+        unseen, reordering = self._unseen, self._reordering
+        is_reordering = reordering.is_on
         for record in records:
+            if is_reordering:
+                self._go_on(record.timestamp, out)
             if record.timestamp >= unseen.due:
-                out.extend(
-                    self._forget(vehicle, record.timestamp, UNSEEN)
-                    for vehicle in unseen.gone(record.timestamp)
-                )
+                for vehicle in unseen.gone(record.timestamp):
+                    self._forget(vehicle, record.timestamp, UNSEEN, out)
             if record.key is None and _is_tick(record):
                 out.append(Output("vehicle.telemetry", None, record.value, (), record.timestamp, None))
                 continue
             if record.value is None and record.key and vehicle_id_problem(record.key) is None:
-                out.append(self._forget(record.key, record.timestamp, _ASKED))
+                self._forget(record.key, record.timestamp, _ASKED, out)
                 continue
             try:
-                output = self._normalize(record)
+                message = self._normalize(record)
             except Unusable as unusable:
                 self._outcomes["dead_letter"] += 1
                 out.append(dead_letter(record, "normalize", unusable.code, unusable.reason))
                 continue
-            if output is None:
+            if message is None:
                 self._outcomes["duplicate"] += 1
+            elif not is_reordering:
+                out.append(self._telemetry(record.key or b"", message))
             else:
-                self._outcomes["normalized"] += 1
-                out.append(output)
+                vehicle = record.key or b""
+                out.extend(self._telemetry(vehicle, each) for each in reordering.hold(vehicle, message))
+                self._go_on(record.timestamp, out)
 
-    def _normalize(self, record: Record) -> Output | None:
+    def _go_on(self, at: int, out: list[Output]) -> None:
+        out.extend(self._telemetry(vehicle, message) for vehicle, message in self._reordering.due(at))
+
+    def _normalize(self, record: Record) -> Held | None:
+        """What the record says; None if it is a duplicate. Raises Unusable."""
         key = record.key
         if not key:
             raise Unusable("vehicle-id-missing", "the record has no key, so no vehicle")
@@ -136,24 +156,29 @@ class Normalize:
         if memory.seen(mark(reading.stamp, reading.sequence, value), received_at):
             return None
         self._touched.add(key)
-        return Output(
-            "vehicle.telemetry",
-            key,
-            encode_telemetry(vehicle_id, reading, received_at),
-            _ENVELOPE.headers(
-                f"{record.partition}:{record.offset}", subject=vehicle_id, time_ms=reading.instant
-            ),
-            received_at,
-            None,
+        return Held(
+            instant=reading.instant,
+            sequence=-1 if reading.sequence is None else reading.sequence,
+            offset=record.offset,
+            partition=record.partition,
+            received_at=received_at,
+            telemetry=encode_telemetry(vehicle_id, reading, received_at),
         )
 
-    def _forget(self, vehicle: bytes, at: int, cause: bytes) -> Output:
-        """Forget the vehicle, and say so to the rule stages."""
+    def _telemetry(self, vehicle: bytes, message: Held) -> Output:
+        self._outcomes["normalized"] += 1
+        identity = f"{message.partition}:{message.offset}"
+        headers = _ENVELOPE.headers(identity, subject=vehicle.decode(), time_ms=message.instant)
+        return Output("vehicle.telemetry", vehicle, message.telemetry, headers, message.received_at, None)
+
+    def _forget(self, vehicle: bytes, at: int, cause: bytes, out: list[Output]) -> None:
+        """Forget the vehicle, and say so to the rule stages, after all that it has said."""
+        out.extend(self._telemetry(vehicle, message) for message in self._reordering.all_of(vehicle))
         self._memories[vehicle] = self._memory(vehicle).emptied()
         self._touched.add(vehicle)
         self._unseen.forget(vehicle)
         FORGOTTEN.labels(cause.decode()).inc()
-        return Output("vehicle.telemetry", vehicle, None, ((CAUSE, cause),), at, None)
+        out.append(Output("vehicle.telemetry", vehicle, None, ((CAUSE, cause),), at, None))
 
 
 def _check_vehicle(key: bytes) -> str:
@@ -174,7 +199,7 @@ def stage(settings: NormalizeSettings) -> Stage:
     return Stage(
         name="normalize",
         inputs=("vehicle.raw",),
-        logic=lambda _partition: Normalize(shape, settings.vehicle_ttl_ms),
+        logic=lambda _partition: Normalize(shape, settings.vehicle_ttl_ms, settings.reorder_within_ms),
         outputs=("vehicle.telemetry", "vehicle.dead-letter"),
         check_keys=True,
     )

@@ -20,9 +20,14 @@ class RuleStageSettings(StageSettings):
 
 
 class NormalizeSettings(RuleStageSettings):
-    """When a vehicle is forgotten."""
+    """When a vehicle is forgotten, and for how long its messages wait for older ones."""
 
     vehicle_ttl_ms: Milliseconds = Field(
         90 * 24 * 3_600_000,
         description="a vehicle unseen for so long is forgotten by every rule stage; 0: never",
+    )
+    reorder_within_ms: Milliseconds = Field(
+        0,
+        description="messages wait so long for older ones of their vehicle, where a broker spreads them over "
+        "several uplinks; quiet_after_ms must be longer",
     )
