@@ -47,6 +47,8 @@ class Vocabulary:
     """What authors have defined."""
     windowed: set[str] = field(default_factory=set)
     """The signals over which some expression has a window."""
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Attributes of vehicles, each with the type that the first expression which reads it means."""
     _environments: dict[tuple[tuple[str, Type], ...], Environment] = field(default_factory=dict)
     _set: "Vocabulary | None" = None
     """For a rule with words of its own: the vocabulary of the set."""
@@ -142,11 +144,22 @@ class Part:
 
     def vehicles(self, text: str | None) -> Compiled | None:
         """The selector `spec.vehicles`; None where there is none."""
-        return (
-            None
-            if text is None
-            else self.expression(self.vocabulary.selector(), text, ("spec", "vehicles"), BOOL)
-        )
+        if text is None:
+            return None
+        path = ("spec", "vehicles")
+        selector = self.vocabulary.selector()
+        problems = selector.compile(text, BOOL)
+        if isinstance(problems, list) and not any("cannot be used here" in it.message for it in problems):
+            with_signals = self.vocabulary.environment().compile(text, BOOL)
+            if isinstance(with_signals, Compiled):
+                signal = next(read.signal for read in with_signals.reads if read.kind != "local")
+                message = f"a selector knows nothing that a vehicle says, such as {quote(signal)}"
+                hint = (
+                    "choose by vehicle.id, vehicle.labels, vehicle.attributes; put the rest into a condition"
+                )
+                self.find("TT230", path, message, hint=hint)
+                return None
+        return self.expression(selector, text, path, BOOL)
 
     def text(self, environment: Environment, text: str, path: Path) -> str | Template:
         """Compile one text; without a hole it stays what it is."""
@@ -196,8 +209,19 @@ class Part:
                 return [self._payload(environment, item, (*path, at)) for at, item in enumerate(payload)]
         return payload
 
+    def _keep_attribute(self, key: str, path: Path) -> None:
+        name, meant, type_ = key.partition(" as ")
+        first = self.vocabulary.attributes.setdefault(name, type_) if meant else type_
+        if first != type_:
+            message = f"{name} is taken for a {type_} here, for a {first} elsewhere"
+            hint = "an attribute has one type, and is unknown as any other; give one of the two another name"
+            self.find("TT231", path, message, hint=hint, severity="warning")
+
     def _keep(self, reads: Sequence[Read], path: Path) -> None:
-        """Note the signals of which an expression wants samples kept."""
+        """Note the signals of which an expression wants samples kept, and what it takes attributes for."""
+        for read in reads:
+            if read.kind == "local":
+                self._keep_attribute(read.signal, path)
         windowed = self.vocabulary.windowed
         for read in reads:
             if read.window is None or read.signal in windowed:

@@ -156,6 +156,8 @@ CODES: dict[str, Code] = {
         "A having that only asks for what is missing",
         "A window without a message has no record: see absentFor.",
     ),
+    "TT230": Code("A selector that reads a signal", "It is judged by id, labels and attributes alone."),
+    "TT231": Code("An attribute of two types", "A vehicle's attribute has one; of another it is unknown."),
     "TT240": Code("An adaptation of no rule", "Load the rule's file, too; names are those of metadata.name."),
     "TT241": Code("A parameter that the rule does not have", "The hint lists the rule's parameters."),
     "TT242": Code("A value that the parameter cannot have", "The rule says type, range, and allowed values."),

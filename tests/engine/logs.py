@@ -59,6 +59,7 @@ def running(rule: RuleModel) -> Rule:
         ladder=(*ladder, Rung("warning")),
         value=compiled(rule.value) if rule.value else None,
         lowest=rule.lowest,
+        vehicles=compiled(rule.vehicles.text) if rule.vehicles else None,
     )
 
 

@@ -43,6 +43,7 @@ class View:
     ) -> None:
         self.samples, self.stale_after, self.at, self.past = samples, stale_after, at, past
         self.carried: frozenset[str] = frozenset()
+        self.facts: dict[str, object] = {}
 
     def value(self, name: str) -> object:
         taken = self.samples.get(name)
@@ -155,6 +156,8 @@ class Said:
     reads: frozenset[str]
     ages: tuple[tuple[str, int], ...] = ()
     windows: tuple[tuple[str, int], ...] = ()
+    facts: frozenset[str] = frozenset()
+    """What it reads of the registry."""
 
 
 def _spread(view: View) -> float | None:
@@ -263,6 +266,7 @@ class RuleModel:
     critical: Said | None = None
     value: str | None = None
     lowest: bool = False
+    vehicles: Said | None = None
 
     @property
     def beside(self) -> frozenset[str]:
@@ -331,7 +335,13 @@ class VehicleModel:
         self.time: int | None = None
         self.live = 0
         self.visited: int | None = None
+        self.facts: dict[str, object] = {}
         self.said: list[Record] = []
+
+    def view(self, at: int, *, past: bool = False) -> View:
+        view = View(self.samples, self.stale_after, at, past=past)
+        view.facts = self.facts
+        return view
 
     def step(self, entry: Entry) -> list[Record]:
         self.said = []
@@ -354,7 +364,7 @@ class VehicleModel:
         self.time, self.live, self.visited = message.ts, message.live, message.ts
         for name, value in message.signals.items():
             self.samples.setdefault(name, []).append((message.ts, value))
-        view = View(self.samples, self.stale_after, message.ts)
+        view = self.view(message.ts)
         view.carried = frozenset(message.signals)
         for rule in self.rules:
             life = self.lives[rule.name]
@@ -370,14 +380,12 @@ class VehicleModel:
         for at in range(self.visited, clock):
             for rule in self.rules:
                 if at in self._ends_of_holds(rule):
-                    self._see(
-                        rule, View(self.samples, self.stale_after, at), by, received_at, is_message=False
-                    )
+                    self._see(rule, self.view(at), by, received_at, is_message=False)
             turned = {name for name, taken in self.samples.items() if taken[-1][0] + self.stale_after == at}
             for rule in self.rules:
                 reached = {name for name, age in rule.ages if self._reaches(name, age, at)}
                 is_firing = self.lives[rule.name].phase == "firing"
-                view = View(self.samples, self.stale_after, at, past=True)
+                view = self.view(at, past=True)
                 is_read = rule.when.reads & (turned | reached) or rule.left(view, beside=False)
                 if is_read or (
                     is_firing and (rule.beside & (turned | reached) or rule.left(view, beside=True))
@@ -430,7 +438,7 @@ class VehicleModel:
             life.row += 1
             life.hits.append(at)
         if max(at, life.since) - life.since >= rule.hold and self._enough(rule, life, at):
-            life.phase, life.hits, life.silent = "firing", [], by is not None
+            life.phase, life.hits, life.silent = "firing", [], by is not None and at > self.time
             life.clear_since = life.unknown_since = None
             life.fired_at = life.moved = max(at, life.since)
             life.severity = "critical" if rule.critical and rule.critical.meaning(view) else "warning"

@@ -42,6 +42,13 @@ spec: {when: vehicle.attributes.recalled}
 ---
 apiVersion: telltale.dev/v1alpha1
 kind: AlertRule
+metadata: {name: often-fast}
+spec:
+  when: max(speed, duration("9s")) > vehicle.attributes.limit && prev(speed) > 10
+  value: vehicle.attributes.limit - 1
+---
+apiVersion: telltale.dev/v1alpha1
+kind: AlertRule
 metadata: {name: silent-truck}
 spec: {vehicles: vehicle.labels.kind == "truck", absentFor: {duration: 15s}}
 ---
