@@ -15,7 +15,7 @@ from pipeline.backtest.messages import Message
 from pipeline.stages.duplicates import Memory, mark
 from pipeline.stages.outcomes import Outputs
 from rules import Engine, RuleSet
-from rules.engine import Fold, Registration, RuleFailure
+from rules.engine import AggregationEngine, Fold, Registration, RuleFailure
 from rules.engine.registration import NOTHING
 
 _TICK_MS = 1000
@@ -59,21 +59,31 @@ class Folded(NamedTuple):
 
 def folds_of(rules: RuleSet, quiet_after_ms: int) -> Mapping[str, Fold[Any]]:
     """By stage, what runs the rules of its kinds."""
-    return {"alerts": Engine(rules, quiet_after_ms=quiet_after_ms)}
+    folds: dict[str, Fold[Any]] = {"alerts": Engine(rules, quiet_after_ms=quiet_after_ms)}
+    if rules.aggregations:
+        folds["aggregations"] = AggregationEngine(rules, quiet_after_ms=quiet_after_ms)
+    return folds
 
 
 class _Vehicle:
     """One vehicle in all stages."""
 
-    __slots__ = ("deadline", "heard", "memory", "states", "ticked", "told")
+    __slots__ = ("deadline", "deadlines", "memory", "states", "ticked", "told")
 
     def __init__(self, states: list[Any]) -> None:
         self.states = states
         self.memory = Memory()
+        self.deadlines: list[int | None] = [None] * len(states)
+        """Of each stage, when time alone may bring something about."""
         self.deadline: int | None = None
-        self.heard = 0
+        """The first of them."""
         self.ticked = 0
+        """The last tick before the last message, or after it that of an advance."""
         self.told = 0
+
+    def settle(self) -> None:
+        """The deadlines have moved."""
+        self.deadline = min((it for it in self.deadlines if it is not None), default=None)
 
 
 class Replay:
@@ -122,23 +132,21 @@ class Replay:
         if self._first is None or received_at < self._first:
             self._first = received_at
         second = received_at - received_at % _TICK_MS
-        if vehicle.heard == 0:
-            vehicle.ticked = second
-        elif vehicle.deadline is not None and vehicle.deadline < second:
+        if vehicle.deadline is not None and vehicle.deadline < second:
             self._advance(vehicle_id, vehicle, second)
-        vehicle.heard = received_at
+        vehicle.ticked = second  # what a late message makes due is due now, not at a tick that has been
         self._seen.update(event.signals)
-        states = vehicle.states
-        deadline: int | None = None
+        states, deadlines = vehicle.states, vehicle.deadlines
         for place, (fold, outputs) in enumerate(self._folds):
             state = states[place]
             fold.process(state, event, second, self._outcomes)
             if self._outcomes:
                 self._write(vehicle_id, vehicle, outputs, received_at)
-            soonest = fold.next_deadline(state)
-            if soonest is not None and (deadline is None or soonest < deadline):
-                deadline = soonest
-        vehicle.deadline = deadline
+            deadlines[place] = fold.next_deadline(state)
+        if len(deadlines) == 1:
+            vehicle.deadline = deadlines[0]
+        else:
+            vehicle.settle()
 
     def finish(self, end: int) -> None:
         """No more messages come; time goes on to the trace's last receivedAt."""
@@ -159,16 +167,16 @@ class Replay:
             if tick > until:
                 return
             vehicle.ticked = tick
-            deadline: int | None = None
             for place, (fold, outputs) in enumerate(self._folds):
+                due = vehicle.deadlines[place]
+                if due is None or due >= tick:
+                    continue
                 state = vehicle.states[place]
                 fold.advance(state, tick, tick, self._outcomes)
                 if self._outcomes:
                     self._write(vehicle_id, vehicle, outputs, tick)
-                soonest = fold.next_deadline(state)
-                if soonest is not None and (deadline is None or soonest < deadline):
-                    deadline = soonest
-            vehicle.deadline = deadline
+                vehicle.deadlines[place] = fold.next_deadline(state)
+            vehicle.settle()
 
     def _write(self, vehicle_id: str, vehicle: _Vehicle, outputs: Outputs, received: int) -> None:
         for outcome in self._outcomes:

@@ -32,7 +32,7 @@ def print_report(console: Console, result: Result) -> None:
 def _rules_table(result: Result, alerts: Mapping[str, Alert]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rule")
-    for name in ("vehicles", "fired", "open", "median", "longest", "actions"):
+    for name in ("vehicles", "fired", "open", "median", "longest", "other records"):
         table.add_column(name, justify="right")
     others = _others(result)
     for rule in result.rules:

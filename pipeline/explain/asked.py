@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.backtest.asked import Asked
+from pipeline.backtest.reads import rules_by_kind
 from pipeline.backtest.rulesets import read_set
 from pipeline.process.failures import ConfigurationError
 from pipeline.stages.documents import library
@@ -34,6 +35,11 @@ def watch(question: Question) -> Watch:
     try:
         return Watch(rules, question.rule, vocabulary, quiet_after_ms=question.asked.quiet_after_ms)
     except KeyError:
+        others = {rule.name for rules_ in rules_by_kind(rules).values() for rule in rules_}
+        if question.rule in others:
+            raise ConfigurationError(
+                f"{question.rule} is no alert or sequence rule: explain tells of these; its records tell the rest"
+            ) from None
         names = [*(it.name for it in rules.rules), *(it.name for it in rules.sequences)]
         names += [it.name for it in rules.absences]
         near = difflib.get_close_matches(question.rule, names, n=1)
