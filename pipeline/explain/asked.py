@@ -38,7 +38,7 @@ def watch(question: Question) -> Watch:
         others = {rule.name for rules_ in rules_by_kind(rules).values() for rule in rules_}
         if question.rule in others:
             raise ConfigurationError(
-                f"{question.rule} is no alert or sequence rule: explain tells of these; its records tell the rest"
+                f"{question.rule} is no alert or sequence rule: explain tells of these alone"
             ) from None
         names = [*(it.name for it in rules.rules), *(it.name for it in rules.sequences)]
         names += [it.name for it in rules.absences]
