@@ -74,7 +74,9 @@ def published_topics(paths: Sequence[Path]) -> set[str]:
     loaded = load_documents(paths)
     actions = [action for placed in loaded.alert_rules for action in placed.document.spec.actions]
     actions += [action for placed in loaded.sequence_rules for action in placed.document.spec.every_action]
-    return {action.publish.topic for action in actions if action.publish is not None}
+    published = [action.publish for action in actions]
+    published += [it.publish for placed in loaded.geofence_rules for it in placed.document.spec.actions]
+    return {publish.topic for publish in published if publish is not None}
 
 
 def _tell(

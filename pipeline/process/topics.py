@@ -76,7 +76,7 @@ def changelog(stage: str) -> Topic:
     )
 
 
-STAGES: Final = ("normalize", "alerts", "aggregations")
+STAGES: Final = ("normalize", "alerts", "geofences", "aggregations")
 
 _LIST: Final = (
     Topic("vehicle.raw", "what vehicles sent, untouched, and ticks", VEHICLE, 7, headers="raw.headers.json"),
@@ -176,10 +176,10 @@ TOPICS: Final[Mapping[str, Topic]] = {entry.name: entry for entry in _LIST}
 
 
 def published(name: str) -> Topic:
-    """A topic that a rule's `publish` action names: its records are alerts, keyed like them."""
+    """A topic that a rule's `publish` action names: its records are alerts (or events), keyed like them."""
     return Topic(
         name,
-        "alerts that a rule publishes",
+        "what a rule publishes",
         VEHICLE,
         30,
         schema="alert.json",

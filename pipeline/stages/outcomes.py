@@ -5,6 +5,7 @@ import orjson
 from pipeline.process.envelope import Envelope
 from pipeline.runtime.stage import Output
 from rules.engine import AggregateRecord, LateRecord
+from rules.engine.fence_outcomes import FenceOutcome, FencePublish, FenceRecord
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
 
 
@@ -16,8 +17,11 @@ class Outputs:
         self._commands = Envelope("vehicle.commands", stage)
         self._aggregates = Envelope("vehicle.aggregates", stage)
         self._late = Envelope("vehicle.late", stage)
+        self._fences = Envelope("vehicle.geofence-events", stage)
 
-    def output(self, outcome: Outcome | AggregateRecord | LateRecord, received: int) -> Output | None:
+    def output(
+        self, outcome: Outcome | FenceOutcome | AggregateRecord | LateRecord, received: int
+    ) -> Output | None:
         """The record; None for what is counted only. `received` is the partition's clock."""
         match outcome:
             case RuleFailure():
@@ -34,6 +38,12 @@ class Outputs:
             case LateRecord():
                 topic, vehicle_id, envelope = "vehicle.late", outcome.vehicle_id, self._late
                 time_ms = outcome.ts
+            case FenceRecord():
+                topic, vehicle_id, envelope = "vehicle.geofence-events", outcome.vehicle_id, self._fences
+                time_ms = outcome.happening.confirmed_at
+            case FencePublish():
+                topic, vehicle_id, envelope = outcome.topic, outcome.record.vehicle_id, self._fences
+                time_ms = outcome.record.received_at
             case _:
                 topic, vehicle_id, envelope = outcome.topic, outcome.alert.vehicle_id, self._alerts
                 time_ms = outcome.alert.received_at

@@ -1,7 +1,7 @@
 """What rules did, as metrics: counted in memory, written to Prometheus once for a checkpoint.
 
 A metric's labels are bounded: rules and severities, never a vehicle. A failing rule is also a line in the
-log, with its vehicle and event, at most once a minute for each rule.
+log.
 
 Lag in event time is the way before the rules: the partition's clock is receivedAt, so what a vehicle buffers,
 its broker holds back, or a wrong clock in a vehicle shows there, and nothing of ours. Of a batch the newest
@@ -13,12 +13,10 @@ behind is `telltale_alerts_lag_records`; the age of its newest outcome is
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping
 
-import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from pipeline.stages.failure_log import FailureLog
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
-
-LOG_EVERY_MS = 60_000
 
 MATCHED = Counter(
     "telltale_alerts_rule_matched_total",
@@ -53,8 +51,7 @@ class RuleCounts:
         self._commands: Tally[str] = Tally()
         self._events = 0
         self._newest = 0
-        self._logged: dict[str, int] = {}
-        self._log = structlog.get_logger("telltale.alerts")
+        self._log = FailureLog("alerts")
 
     def heard(self, events: int, newest: int, received: int) -> None:
         """A batch was evaluated: its telemetry records, their newest event time, the partition's clock."""
@@ -75,20 +72,8 @@ class RuleCounts:
             case CommandRecord():
                 self._commands[outcome.rule] += 1
             case RuleFailure():
-                self._fail(outcome)
-
-    def _fail(self, failure: RuleFailure) -> None:
-        self._failed[failure.rule] += 1
-        last = self._logged.get(failure.rule)
-        if last is None or abs(failure.ts - last) >= LOG_EVERY_MS:
-            self._logged[failure.rule] = failure.ts
-            self._log.warning(
-                "A rule failed on an event; other rules are not affected",
-                rule=failure.rule,
-                vehicle=failure.vehicle_id,
-                event_time_ms=failure.ts,
-                error=failure.error,
-            )
+                self._failed[outcome.rule] += 1
+                self._log.tell(outcome)
 
     def flush(self) -> None:
         """Write to Prometheus what was counted since the last call."""

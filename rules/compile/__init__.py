@@ -8,6 +8,7 @@ is refused whole: the last good one goes on running.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from rules.compile.absence_rules import absence_rule
@@ -15,12 +16,13 @@ from rules.compile.aggregation_rules import aggregation_rule
 from rules.compile.alert_rules import alert_rule
 from rules.compile.definitions import named
 from rules.compile.fences import far_fences, fences_of, positionless
+from rules.compile.geofence_rules import geofence_rule
 from rules.compile.parameters import note_unused, with_parameters
 from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
 from rules.documents import AlertRule, Diagnostic, Document, Loaded, Placed, RuleTest, SignalCatalog
 from rules.engine import Rule, RuleSet, Signal
-from rules.engine.ruleset import Absence, Aggregation, Pattern
+from rules.engine.ruleset import Absence, Aggregation, FenceRule, Pattern
 from rules.geometry import Shape
 
 D = TypeVar("D", bound=Document)
@@ -43,6 +45,8 @@ def compile_rules(
     absences: list[Absence] = []
     aggregations: list[Aggregation] = []
     fences: Mapping[str, Shape] = {}
+    fence_labels = {it.document.metadata.name: it.document.metadata.labels for it in loaded.geofences}
+    fence_rules: list[FenceRule] = []
     if catalog is not None:
         fences = fences_of(loaded)
         vocabulary = vocabulary_of(loaded, catalog.document, fences, lineages or {})
@@ -51,6 +55,9 @@ def compile_rules(
         absences = _compiled(vocabulary, [it for it in alert_rules if _is_absence(it)], absence_rule)
         sequences = _compiled(vocabulary, loaded.sequence_rules, sequence_rule)
         aggregations = _compiled(vocabulary, loaded.aggregation_rules, aggregation_rule)
+        fence_rules = _compiled(
+            vocabulary, loaded.geofence_rules, partial(geofence_rule, labels=fence_labels)
+        )
         findings += [*vocabulary.findings, *far_fences(loaded)]
         findings += positionless(catalog, fences)
     if any(finding.severity == "error" for finding in findings):
@@ -67,6 +74,8 @@ def compile_rules(
         absences=tuple(absences),
         aggregations=tuple(aggregations),
         fences=fences,
+        fence_labels=fence_labels,
+        fence_rules=tuple(fence_rules),
     )
 
 

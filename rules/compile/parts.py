@@ -10,7 +10,16 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from rules.documents import NUMERIC, RESERVED_WORDS, Action, Diagnostic, Placed, SignalCatalog, quote
+from rules.documents import (
+    NUMERIC,
+    RESERVED_WORDS,
+    Action,
+    Diagnostic,
+    FenceAction,
+    Placed,
+    SignalCatalog,
+    quote,
+)
 from rules.engine import CommandAction, PublishAction
 from rules.engine.ruleset import Template
 from rules.geometry import Shape
@@ -179,14 +188,19 @@ class Part:
         return {key: self.text(environment, text, (*path, key)) for key, text in texts.items()}
 
     def actions(
-        self, environment: Environment, actions: Sequence[Action], path: Path = ("spec", "actions")
+        self,
+        environment: Environment,
+        actions: Sequence[Action | FenceAction],
+        path: Path = ("spec", "actions"),
     ) -> tuple[CommandAction | PublishAction, ...]:
         """Actions with their texts compiled."""
         return tuple(
             self._action(environment, action, (*path, index)) for index, action in enumerate(actions)
         )
 
-    def _action(self, environment: Environment, action: Action, path: Path) -> CommandAction | PublishAction:
+    def _action(
+        self, environment: Environment, action: Action | FenceAction, path: Path
+    ) -> CommandAction | PublishAction:
         if action.command is None:
             topic = "" if action.publish is None else action.publish.topic
             return PublishAction(topic, action.upon)

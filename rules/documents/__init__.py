@@ -25,8 +25,9 @@ from rules.documents.definitions import Definitions, DefinitionsSpec, NamedExpre
 from rules.documents.diagnostics import Diagnostic, did_you_mean, quote, write_path
 from rules.documents.durations import Duration, format_duration, parameter_in, parse_duration
 from rules.documents.geofence import Geofence, GeofenceSpec
+from rules.documents.geofence_rule import FenceAction, GeofenceRule, GeofenceRuleSpec
 from rules.documents.load import load
-from rules.documents.parse import KINDS, LATER_KINDS, Loaded, Source, parse
+from rules.documents.parse import KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
 from rules.documents.rule_test import Expectation, Happening, RuleTest, RuleTestSpec
 from rules.documents.schema import editor_schema
@@ -50,7 +51,6 @@ __all__ = [
     "CODES",
     "DATATYPES",
     "KINDS",
-    "LATER_KINDS",
     "NUMERIC",
     "RESERVED_WORDS",
     "SEVERITIES",
@@ -74,9 +74,12 @@ __all__ = [
     "Document",
     "Duration",
     "Expectation",
+    "FenceAction",
     "Finding",
     "ForEvents",
     "Geofence",
+    "GeofenceRule",
+    "GeofenceRuleSpec",
     "GeofenceSpec",
     "Happening",
     "Loaded",

@@ -39,9 +39,6 @@ CODES: dict[str, Code] = {
     "TT010": Code("Not a document", "A document is a mapping with apiVersion, kind, metadata and spec."),
     "TT011": Code("Unknown apiVersion", "This version of Telltale reads telltale.dev/v1alpha1."),
     "TT012": Code("Unknown kind", "docs/rules.md lists the kinds."),
-    "TT013": Code(
-        "A kind that this version does not run", "Move the document to an installation that runs it."
-    ),
     "TT014": Code(
         "A field that this version does not run", "Take the field out: it would have had no effect."
     ),
@@ -93,6 +90,8 @@ CODES: dict[str, Code] = {
     "TT067": Code(
         "Not a collection of fences", "A .geojson file holds one FeatureCollection, each feature with a name."
     ),
+    "TT068": Code("A rule without fences", "Name them, or say which labels they have."),
+    "TT069": Code("Events that do not fit the rule", "Each event once; dwell and its time go together."),
     "TT070": Code(
         "Not one window", "Exactly one of tumbling, hopping, session and calendar, with what belongs to it."
     ),
@@ -146,6 +145,8 @@ CODES: dict[str, Code] = {
     "TT212": Code(
         "A fence far from all others", "Longitude comes first: check whether the two numbers are swapped."
     ),
+    "TT213": Code("Labels that no fence has", "Compare them with metadata.labels of the fences."),
+    "TT214": Code("A speed that is no number", "Name a numeric signal of the catalog, or its alias."),
     "TT220": Code(
         "Not an aggregate",
         "One call: count(), sum(x), avg, min, max, stddev, percentile, distinct, first, last, increase.",

@@ -20,6 +20,7 @@ from rules.documents.definitions import Definitions
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote
 from rules.documents.durations import DURATIONS
 from rules.documents.geofence import Geofence
+from rules.documents.geofence_rule import GeofenceRule
 from rules.documents.geojson import Complaint, Feature, features
 from rules.documents.placed import Placed
 from rules.documents.rule_test import RuleTest
@@ -37,10 +38,10 @@ KINDS: dict[str, type[Document]] = {
     "Definitions": Definitions,
     "Geofence": Geofence,
     "Adaptation": Adaptation,
+    "GeofenceRule": GeofenceRule,
     "SignalCatalog": SignalCatalog,
     "RuleTest": RuleTest,
 }
-LATER_KINDS = frozenset({"GeofenceRule"})
 
 
 def _is_adaptable(model: type[Document]) -> bool:
@@ -113,6 +114,11 @@ class Loaded:
     def aggregation_rules(self) -> tuple[Placed[AggregationRule], ...]:
         """The aggregation rules in the order in which they were read."""
         return self._of(AggregationRule)
+
+    @property
+    def geofence_rules(self) -> tuple[Placed[GeofenceRule], ...]:
+        """The geofence rules in the order in which they were read."""
+        return self._of(GeofenceRule)
 
     @property
     def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:
@@ -247,12 +253,8 @@ def _model_of(reading: _Reading, raw: Placed[Any]) -> type[Document] | None:
     if version != API_VERSION:
         refuse("TT011", ("apiVersion",), f"unknown apiVersion {quote(version)}", f"apiVersion: {API_VERSION}")
         return None
-    if kind in LATER_KINDS:
-        message = f"this version of Telltale does not run the kind {kind}"
-        refuse("TT013", ("kind",), message, "move it to an installation that runs it")
-        return None
     if kind not in KINDS:
-        hint = did_you_mean(kind, [*KINDS, *LATER_KINDS]) or "docs/rules.md lists the kinds"
+        hint = did_you_mean(kind, KINDS) or "docs/rules.md lists the kinds"
         refuse("TT012", ("kind",), f"unknown kind {quote(kind)}", hint)
         return None
     return KINDS[kind]

@@ -6,6 +6,7 @@ from rules.engine.engine import Engine
 from rules.engine.events import Event
 from rules.engine.failures import StateFormatError
 from rules.engine.fold import Fold
+from rules.engine.geofences import Geofences
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure
 from rules.engine.registration import NOTHING, Registration, RegistrationError, registration
 from rules.engine.ruleset import CommandAction, PublishAction, Rule, RuleSet, Rung, Signal
@@ -22,6 +23,7 @@ __all__ = [
     "Engine",
     "Event",
     "Fold",
+    "Geofences",
     "LateRecord",
     "Outcome",
     "PublishAction",

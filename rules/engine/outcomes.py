@@ -67,7 +67,7 @@ class AlertRecord:
             "endsAt": None if self.ends_at is None else format_instant(self.ends_at),
             "value": _plain(self.value),
             "peak": _plain(self.peak),
-            "position": _place(self.position),
+            "position": place_of(self.position),
             "labels": dict(self.labels),
             "annotations": dict(self.annotations),
             "reason": self.reason,
@@ -170,7 +170,8 @@ def _plain(value: object) -> object:
     return value
 
 
-def _place(position: Position | None) -> dict[str, float] | None:
+def place_of(position: Position | None) -> dict[str, float] | None:
+    """A position as records have it."""
     if position is None:
         return None
     return dict(zip(("latitude", "longitude", "accuracy"), position, strict=False))

@@ -157,6 +157,37 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedLimit:
+    """How fast a vehicle may be inside a fence, by one of its signals."""
+
+    signal: str
+    limit: float
+    for_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FenceRule:
+    """One geofence rule. Durations in milliseconds."""
+
+    name: str
+    fences: tuple[str, ...]
+    events: frozenset[str] = frozenset({"enter", "exit"})
+    enter_after_ms: int = 0
+    exit_after_ms: int = 0
+    dwell_ms: int | None = None
+    stale_after_ms: int = 120_000
+    exit_buffer_meters: float = 0.0
+    max_accuracy_meters: float | None = None
+    speed_limit: SpeedLimit | None = None
+    severity: str = "info"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str | Template] = field(default_factory=dict)
+    actions: tuple[CommandAction | PublishAction, ...] = ()
+    vehicles: Compiled | None = None
+    lineage: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """One named aggregate: a function of the samples that its argument gives, one for a message."""
 
@@ -203,3 +234,5 @@ class RuleSet:
     fences: Mapping[str, Shape] = field(default_factory=dict)
     """All fences by their names."""
     aggregations: tuple[Aggregation, ...] = ()
+    fence_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fence_rules: tuple[FenceRule, ...] = ()

@@ -8,13 +8,13 @@ from pydantic import BaseModel
 
 from rules import RuleSet, compile_rules
 from rules.documents import (
-    LATER_KINDS,
     Source,
     adaptable,
     adaptation,
     alert_rule,
     definitions,
     geofence,
+    geofence_rule,
     parse,
     parse_duration,
     rule_test,
@@ -33,6 +33,7 @@ SECTIONS = {
     "AlertRule": alert_rule,
     "SequenceRule": sequence_rule,
     "Geofence": geofence,
+    "GeofenceRule": geofence_rule,
     "SignalCatalog": signal_catalog,
     "RuleTest": rule_test,
 }
@@ -90,15 +91,15 @@ def test_defaults_of_durations_are_those_of_the_models():
     assert {field: parse_duration(text) for field, text in written.items()} == defaults
 
 
-def test_kinds_and_fields_of_later_are_named():
-    for word in LATER_KINDS | alert_rule.AlertRuleSpec.later:
+def test_fields_of_later_are_named():
+    for word in alert_rule.AlertRuleSpec.later:
         assert f"`{word}`" in RULES
 
 
 def test_the_examples_have_no_findings():
     loaded = parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES))
     assert [each.format() for each in loaded.diagnostics] == []
-    assert len(loaded.documents) == 8
+    assert len(loaded.documents) == 9
 
 
 def test_the_test_of_the_page_about_tests_is_right():

@@ -96,7 +96,8 @@ def test_an_unknown_process_is_told_with_advice(here: Here) -> None:
     )
     done = here("run", "zzz")
     assert done.stderr == (
-        "telltale: no process is called 'zzz'; there are: aggregations, alerts, downlink, normalize, uplink\n"
+        "telltale: no process is called 'zzz'; there are: aggregations, alerts, downlink, geofences, "
+        "normalize, uplink\n"
     )
 
 
@@ -168,6 +169,7 @@ def test_settings_are_told_for_programs(here: Here) -> None:
         "aggregations",
         "alerts",
         "downlink",
+        "geofences",
         "normalize",
         "uplink",
     ]
@@ -177,7 +179,7 @@ def test_settings_are_told_for_programs(here: Here) -> None:
         "value": "25s",
         "source": "default",
         "meaning": "how long SIGTERM leaves to finish what is in flight",
-        "processes": ["aggregations", "alerts", "downlink", "normalize", "uplink"],
+        "processes": ["aggregations", "alerts", "downlink", "geofences", "normalize", "uplink"],
     }
 
 
@@ -189,7 +191,7 @@ def test_wrong_settings_are_shown_and_told_once_for_all_processes(here: Here) ->
     assert len(done.stderr.splitlines()) == 3
 
 
-@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "normalize", "uplink"])
+@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "uplink"])
 def test_every_process_tells_wrong_settings_and_ends_with_two(here: Here, name: str) -> None:
     done = here("run", name, TELLTALE_HTTP_PORT="x", TELLTALE_PARTITIONS="0")
     assert done.returncode == 2
@@ -202,7 +204,7 @@ def test_every_process_tells_wrong_settings_and_ends_with_two(here: Here, name: 
     ]
 
 
-@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "normalize", "uplink"])
+@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "uplink"])
 def test_every_process_ends_with_three_when_kafka_does_not_come(tmp_path: Path, name: str) -> None:
     done = telltale(
         "run",
