@@ -238,6 +238,16 @@ def new_rule(
     print(f"now: telltale rules test {directory}")
 
 
+@rules_app.command("schema", short_help="Print the JSON Schema of rule documents, for editors.")
+def rules_schema() -> None:
+    """Print the JSON Schema of rule documents: completion and errors while you type; see docs/rules.md."""
+    import json
+
+    from rules.documents import editor_schema
+
+    print(json.dumps(editor_schema(), indent=2, ensure_ascii=False))
+
+
 @rules_app.command("check", short_help="Check rule documents: all findings at once.")
 def check_rules(
     paths: Annotated[

@@ -1,15 +1,20 @@
-"""The JSON Schema of a rule document, for editors: completion, and errors while one types.
+"""The JSON Schema of a rule document, for editors: completion, meanings, and errors while one types.
 
-Made from the models, so that it cannot differ from them. What it accepts may still have findings: a schema
-knows neither the ladder's order nor CEL.
+Made from the models, so that it cannot differ from them; what stands below a field in the code is what the
+editor shows. What it accepts may still have findings: a schema knows neither the ladder's order nor CEL.
 """
 
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
+from rules.documents.closed import Closed
 from rules.documents.durations import FIELD_PATTERN, format_duration
 from rules.documents.parse import KINDS
 
@@ -22,6 +27,13 @@ def editor_schema() -> dict[str, Any]:
     schema = _ANY_DOCUMENT.json_schema(by_alias=True)
     for name in KINDS:
         schema["$defs"][name]["required"] = ["apiVersion", "kind", "metadata", "spec"]
+    for model in _models(Closed):
+        long_name = f"{model.__module__}.{model.__name__}".replace(".", "__")  # where two have one name
+        definition = schema["$defs"].get(model.__name__) or schema["$defs"].get(long_name)
+        if definition is not None:
+            for part in definition["properties"].values():
+                part.pop("title", None)  # it repeats the key
+            _describe(definition, model)
     _write_durations(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -37,3 +49,24 @@ def _write_durations(schema: Any) -> None:
             _write_durations(part)
     if isinstance(schema, dict) and schema.get("pattern") == FIELD_PATTERN and "default" in schema:
         schema["default"] = format_duration(schema["default"])
+
+
+def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Give each property the text that stands below its field. Not pydantic's way: it costs every import."""
+    for owner in reversed(model.__mro__):
+        if not issubclass(owner, Closed):
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, below in zip(definition.body, definition.body[1:], strict=False):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    info = model.model_fields.get(name)
+                    if info is not None and info.alias in schema["properties"]:
+                        schema["properties"][info.alias]["description"] = inspect.cleandoc(text)

@@ -14,6 +14,8 @@ from rules import compile_rules
 from rules.documents import AlertRule, SignalCatalog, Source, editor_schema, load, parse
 from rules.documents.yaml_reader import read_yaml
 
+ROOT = Path(__file__).parents[2]
+FILES = Path(__file__).parent / "files"
 LIBRARY = Path(rules.__file__).parent / "library"
 SHIPPED = sorted(LIBRARY.rglob("*.yaml"))
 TEXTS = [file.read_text(encoding="utf-8") for file in SHIPPED]
@@ -167,6 +169,25 @@ def test_the_editors_schema_accepts_what_we_ship(file):
     Draft202012Validator.check_schema(schema)
     for document in read_yaml(file.read_text(encoding="utf-8"))[0]:
         assert list(Draft202012Validator(schema).iter_errors(document.plain())) == []
+
+
+def test_the_editors_schema_is_the_one_that_is_published():
+    """`telltale rules schema > docs/rules.schema.json` writes it anew; a reviewer reads the difference."""
+    assert json.loads((ROOT / "docs" / "rules.schema.json").read_text(encoding="utf-8")) == editor_schema()
+
+
+def test_the_editors_schema_tells_what_fields_mean():
+    properties = editor_schema()["$defs"]["rules__documents__alert_rule__Command"]["properties"]
+    assert "later the command is not delivered" in properties["expiresAfter"]["description"]
+    assert "title" not in properties["expiresAfter"]
+
+
+@pytest.mark.parametrize("name", ["field-unknown", "missing", "type", "duration", "type-in-catalog"])
+def test_the_editors_schema_refuses_what_it_can_see(name):
+    file = FILES / f"{name}.bad.yaml"
+    validator = Draft202012Validator(editor_schema())
+    documents = read_yaml(file.read_text(encoding="utf-8"))[0]
+    assert any(list(validator.iter_errors(document.plain())) for document in documents)
 
 
 def test_the_editors_schema_offers_durations_as_authors_write_them():
