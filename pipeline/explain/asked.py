@@ -12,7 +12,7 @@ from pipeline.backtest.reads import rules_by_kind
 from pipeline.backtest.rulesets import read_set
 from pipeline.process.failures import ConfigurationError
 from pipeline.stages.documents import library
-from rules.compile import vocabulary_of
+from rules.compile import vocabulary_of, with_parameters
 from rules.explain import Watch
 
 
@@ -32,6 +32,9 @@ def watch(question: Question) -> Watch:
     catalog = loaded.catalog
     assert catalog is not None
     vocabulary = vocabulary_of(loaded, catalog.document, rules.fences, {})
+    for placed in (*loaded.alert_rules, *loaded.sequence_rules):
+        if placed.document.metadata.name == question.rule:
+            vocabulary = with_parameters(vocabulary, placed)
     try:
         return Watch(rules, question.rule, vocabulary, quiet_after_ms=question.asked.quiet_after_ms)
     except KeyError:

@@ -1,6 +1,7 @@
 """An alert rule with `absentFor`, compiled: whose silence it is about, and what is told of it."""
 
 from rules.compile.alert_rules import ladder_of, value_of
+from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import AbsentFor, AlertRule, Placed, did_you_mean, quote
 from rules.engine.ruleset import Absence
@@ -11,6 +12,10 @@ def absence_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Absence |
     spec = placed.document.spec
     part = Part(vocabulary, placed)
     vehicles = part.vehicles(spec.vehicles)
+    names = vocabulary.selector()
+    exceptions = Exceptions(part, names)
+    if exceptions and part.is_right:
+        vehicles = exceptions.unless(names, spec.vehicles or "true", ("spec", "vehicles"))
     signals = frozenset[str]() if spec.absent_for is None else _signals(part, spec.absent_for)
     ladder = tuple(ladder_of(part))
     value = value_of(part, None)

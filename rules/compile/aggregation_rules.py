@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import AggregationRule, Placed, Window, did_you_mean, quote
 from rules.engine.aggregation.windows import Calendar, Fixed, Hopping, Session, Tumbling
@@ -52,6 +53,9 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
     where = None
     if spec.where is not None:
         where = _at_a_message(part, spec.where, ("spec", "where"), BOOL)
+    exceptions = Exceptions(part, vocabulary.environment(), _AT_A_MESSAGE)
+    if exceptions and part.is_right:
+        where = exceptions.unless(vocabulary.environment(), spec.where or "true", ("spec", "where"))
     measures: list[Measure] = []
     types: dict[str, Type] = {}
     for name, text in spec.aggregates.items():
@@ -62,7 +66,7 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
     having = None
     if spec.having is not None and len(types) == len(spec.aggregates):
         named = [each for each in vocabulary.named.values() if each.name not in types]
-        results = Environment({}, locals=types, named=named)
+        results = Environment({}, locals=types, named=named).naming((), vocabulary.used)
         having = part.expression(results, spec.having, ("spec", "having"), BOOL)
         if having is not None:
             _judge_having(part, having, measures)

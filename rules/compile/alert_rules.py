@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import AlertRule, Placed, format_duration, quote
 from rules.engine import Rule, Rung
@@ -21,6 +22,7 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
     clear = None
     if spec.clear_when is not None:
         clear = part.expression(names, spec.clear_when, ("spec", "clearWhen"), BOOL)
+    exceptions = Exceptions(part, names)
     ladder = tuple(ladder_of(part))
     value = value_of(part, when)
     texts = names if value is None else vocabulary.environment(value=value.type)
@@ -30,10 +32,18 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
         _judge(part, when, clear)
     if when is None or not part.is_right:
         return None
+    lowest = value is not None and _is_lowest(value, when)
+    running: Compiled | None = when
+    if exceptions and spec.when is not None:
+        running = exceptions.unless(names, spec.when, ("spec", "when"))
+        if spec.clear_when is not None:
+            clear = exceptions.or_where(names, spec.clear_when, ("spec", "clearWhen"))
+    if running is None:
+        return None
     name = placed.document.metadata.name
     return Rule(
         name=name,
-        when=when,
+        when=running,
         for_ms=spec.for_ms,
         count=None if spec.for_events is None else spec.for_events.count,
         within_ms=None if spec.for_events is None else spec.for_events.within_ms,
@@ -43,7 +53,7 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
         stale_grace_ms=spec.stale_grace_ms,
         ladder=ladder,
         value=value,
-        lowest=value is not None and _is_lowest(value, when),
+        lowest=lowest,
         labels=dict(spec.labels),
         annotations=annotations,
         actions=actions,

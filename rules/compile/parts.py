@@ -29,6 +29,7 @@ from rules.language import (
     STRING,
     Compiled,
     Environment,
+    Grow,
     Named,
     Problem,
     Read,
@@ -141,10 +142,16 @@ class Part:
         self._note(self.placed.diagnostic(code, path, message, hint=hint, severity=severity, of_key=of_key))
 
     def expression(
-        self, environment: Environment, text: str, path: Path, expect: Type | None = None
+        self,
+        environment: Environment,
+        text: str,
+        path: Path,
+        expect: Type | None = None,
+        *,
+        grow: Grow | None = None,
     ) -> Compiled | None:
-        """Compile one expression; None after noting its problems."""
-        compiled = environment.compile(text, expect)
+        """Compile one expression, with what `grow` adds to it; None after noting its problems."""
+        compiled = environment.compile(text, expect, grow=grow)
         if isinstance(compiled, Compiled):
             self._keep(compiled.reads, path)
             return compiled

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import Action, Placed, SequenceRule, SequenceRuleSpec
 from rules.engine.ruleset import Pattern, Telling
@@ -39,9 +40,12 @@ def sequence_rule(vocabulary: Vocabulary, placed: Placed[SequenceRule]) -> Patte
 
 def _steps(part: Part, spec: SequenceRuleSpec) -> Iterator[tuple[str, Compiled] | None]:
     names = part.vocabulary.environment()
+    exceptions = Exceptions(part, names)
     for index, step in enumerate(spec.steps):
         text, key = (step.not_, "not") if step.when is None else (step.when, "when")
         condition = part.expression(names, text or "false", ("spec", "steps", index, key), BOOL)
+        if condition is not None and exceptions and step.when is not None:
+            condition = exceptions.unless(names, step.when, ("spec", "steps", index, key))
         yield None if condition is None else (step.name, condition)
 
 

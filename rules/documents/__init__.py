@@ -21,9 +21,17 @@ from rules.documents.alert_rule import (
 )
 from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata
 from rules.documents.codes import CODES, Code
-from rules.documents.definitions import Definitions, DefinitionsSpec, NamedExpression, NamedParameter
+from rules.documents.definitions import (
+    Definitions,
+    DefinitionsSpec,
+    NamedExpression,
+    NamedParameter,
+    Scalar,
+    written,
+)
 from rules.documents.diagnostics import Diagnostic, did_you_mean, quote, write_path
 from rules.documents.durations import Duration, format_duration, parameter_in, parse_duration
+from rules.documents.exceptions import Exceptable, RuleException
 from rules.documents.geofence import Geofence, GeofenceSpec
 from rules.documents.geofence_rule import FenceAction, GeofenceRule, GeofenceRuleSpec
 from rules.documents.load import load
@@ -73,6 +81,7 @@ __all__ = [
     "Diagnostic",
     "Document",
     "Duration",
+    "Exceptable",
     "Expectation",
     "FenceAction",
     "Finding",
@@ -91,9 +100,11 @@ __all__ = [
     "Placed",
     "Position",
     "Publish",
+    "RuleException",
     "RuleTest",
     "RuleTestSpec",
     "Rung",
+    "Scalar",
     "Sequence",
     "SequenceRule",
     "SequenceRuleSpec",
@@ -118,4 +129,5 @@ __all__ = [
     "quote",
     "read_vss",
     "write_path",
+    "written",
 ]

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypeGuard
 from pydantic import Field
 
 from rules.documents.closed import Closed, Finding, Many
-from rules.documents.definitions import MOST_PARAMETERS, Scalar, ValueType
-from rules.documents.diagnostics import Path, quote
+from rules.documents.definitions import MOST_PARAMETERS, Scalar, ValueType, written
+from rules.documents.diagnostics import Path
 from rules.documents.durations import parse_duration
 
 _WORDED = {"double": "a number", "boolean": "true or false", "string": "a text", "duration": "a duration"}
@@ -34,15 +34,15 @@ class Parameter(Closed):
     def problem(self, value: Scalar) -> str | None:
         """Say why `value` cannot be the parameter's; None if it can."""
         if self.type == "duration" and not _is_duration(value):
-            return f"{quote(value)} is not a duration, such as 30s or 5m"
+            return f"{written(value)} is not a duration, such as 30s or 5m"
         if not isinstance(value, _TYPES[self.type]):
-            return f"{quote(value)} is not {_WORDED[self.type]}"
+            return f"{written(value)} is not {_WORDED[self.type]}"
         if self._is_right(self.min) and _amount(value) < _amount(self.min):
-            return f"{_written(value)} is less than {_written(self.min)}, the least that the rule allows"
+            return f"{written(value)} is less than {written(self.min)}, the least that the rule allows"
         if self._is_right(self.max) and _amount(value) > _amount(self.max):
-            return f"{_written(value)} is more than {_written(self.max)}, the most that the rule allows"
+            return f"{written(value)} is more than {written(self.max)}, the most that the rule allows"
         if self.allowed is not None and value not in self.allowed:
-            return f"{_written(value)} is not one of {', '.join(map(_written, self.allowed))}"
+            return f"{written(value)} is not one of {', '.join(map(written, self.allowed))}"
         return None
 
     def _is_right(self, bound: float | str | None) -> TypeGuard[float | str]:
@@ -57,7 +57,7 @@ class Parameter(Closed):
             if bound is not None and not self._is_right(bound):
                 has_bounds = self.type in ("double", "duration")
                 problem = (
-                    f"{quote(bound)} is not {_WORDED[self.type]}"
+                    f"{written(bound)} is not {_WORDED[self.type]}"
                     if has_bounds
                     else f"a {self.type} has no {key}"
                 )
@@ -103,7 +103,3 @@ def _is_duration(value: object) -> bool:
 
 def _amount(value: Scalar) -> float:
     return parse_duration(value) if isinstance(value, str) else value
-
-
-def _written(value: Scalar) -> str:
-    return f"{value:.15g}" if type(value) is float else quote(value)

@@ -12,6 +12,7 @@ from pydantic import Field
 from rules.documents.alert_rule import Action, Rung, Severity
 from rules.documents.closed import Closed, Document, Finding, Many, Name, Template
 from rules.documents.definitions import Scalar
+from rules.documents.exceptions import Row
 
 
 class ActionsChange(Closed):
@@ -33,6 +34,8 @@ class AdaptationSpec(Closed):
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)
     actions: ActionsChange | None = None
+    exceptions: dict[str, Many[Row]] = Field(default_factory=dict)
+    """Rows for the rule's exceptions, by their names."""
 
     elsewhere: ClassVar = {
         "values": "parameters",

@@ -15,6 +15,7 @@ from rules.documents.adaptation import Adaptation, AdaptationSpec
 from rules.documents.closed import Document
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
 from rules.documents.durations import DURATIONS, RESOLVED
+from rules.documents.exceptions import Row
 from rules.documents.placed import Placed
 from rules.documents.shapes import shape_findings
 from rules.documents.yaml_reader import Node, Origin
@@ -132,6 +133,8 @@ class _Merging:
         written: Mapping[str, Node] = adaptation.root.value["spec"].value
         for name, value in said.parameters.items():
             yield from self._parameter(adaptation, spec, name, value)
+        for name, rows in said.exceptions.items():
+            yield from self._exception(adaptation, spec, name, rows)
         for key in ("severity", *_MAPPINGS, "actions"):
             if key not in written or written[key].value is None:
                 continue
@@ -185,6 +188,35 @@ class _Merging:
         parameters = spec.value["parameters"] = _copy(spec.value["parameters"])
         parameters.value[name] = _copy(parameters.value[name])
         yield from self._put(adaptation, parameters.value[name], path, into="default")
+
+    def _exception(
+        self, adaptation: Placed[Any], spec: Node, name: str, rows: Sequence[Row]
+    ) -> Iterator[Diagnostic]:
+        rule: Any = self.placed.document
+        path: Path = ("spec", "exceptions", name)
+        declared = {each.name: index for index, each in enumerate(getattr(rule.spec, "exceptions", ()))}
+        if name not in declared:
+            hint = did_you_mean(name, declared) or (f"it has {', '.join(declared)}" if declared else None)
+            message = f"the rule {quote(rule.metadata.name)} has no exception {quote(name)}"
+            yield adaptation.diagnostic("TT241", path, message, hint=hint, of_key=True)
+            return
+        index = declared[name]
+        wrong = [
+            adaptation.diagnostic("TT094", (*path, number), problem)
+            for number, row in enumerate(rows)
+            if (problem := rule.spec.exceptions[index].row_problem(row)) is not None
+        ]
+        yield from wrong
+        added = adaptation.node(path)
+        if wrong or added is None:
+            return
+        exceptions = spec.value["exceptions"] = _copy(spec.value["exceptions"])
+        exception = exceptions.value[index] = _copy(exceptions.value[index])
+        values = exception.value.get("values")
+        if values is None or values.value is None:
+            values = Node([], added.line, added.column, added.start, added.end)
+        values = exception.value["values"] = _copy(values)
+        values.value += [_from(adaptation, row) for row in added.value]
 
     def _actions(self, adaptation: Placed[Any], spec: Node) -> Iterator[Diagnostic]:
         change: Node = adaptation.root.value["spec"].value["actions"]

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from rules.documents.adaptable import Adaptable
 from rules.documents.closed import Closed, Document, Expression, Finding
 from rules.documents.diagnostics import Path, quote
 from rules.documents.durations import UNITS, Duration, format_duration
+from rules.documents.exceptions import Exceptable
 
 MOST_AGGREGATES = 32
 MOST_PANES = 1_440
@@ -82,7 +82,7 @@ def _aggregate_name(value: object) -> object:
 AggregateName = Annotated[str, BeforeValidator(_aggregate_name)]
 
 
-class AggregationRuleSpec(Adaptable):
+class AggregationRuleSpec(Exceptable):
     """See docs/aggregations.md, which describes each field."""
 
     vehicles: Expression | None = None
@@ -113,7 +113,6 @@ class AggregationRule(Document):
     def findings(self) -> Iterator[Finding]:
         """Yield what does not hold together: the window, its times, and what is told when."""
         spec = self.spec
-        yield from spec.adaptable_findings()
         yield from _window_findings(spec.window)
         if not 1 <= len(spec.aggregates) <= MOST_AGGREGATES:
             message = f"a rule has 1 to {MOST_AGGREGATES} aggregates, this one has {len(spec.aggregates)}"

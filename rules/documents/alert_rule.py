@@ -11,9 +11,9 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from rules.documents.adaptable import Adaptable
 from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template, yaml_key
 from rules.documents.durations import Duration
+from rules.documents.exceptions import Exceptable
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -83,7 +83,7 @@ class Action(Closed):
     elsewhere: ClassVar = {"on": "upon", "when": "upon", "state": "upon"}
 
 
-class AlertRuleSpec(Adaptable):
+class AlertRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None

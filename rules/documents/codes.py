@@ -124,6 +124,7 @@ CODES: dict[str, Code] = {
     "TT093": Code(
         "An adaptation that changes nothing", "Give it parameters, a severity, labels, actions, or drop it."
     ),
+    "TT094": Code("An exception that does not hold together", "Each row has a value for each field."),
     "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
     "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
     "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),
@@ -160,7 +161,7 @@ CODES: dict[str, Code] = {
     "TT230": Code("A selector that reads a signal", "It is judged by id, labels and attributes alone."),
     "TT231": Code("An attribute of two types", "A vehicle's attribute has one; of another it is unknown."),
     "TT240": Code("An adaptation of no rule", "Load the rule's file, too; names are those of metadata.name."),
-    "TT241": Code("A parameter that the rule does not have", "The hint lists the rule's parameters."),
+    "TT241": Code("A parameter or exception that the rule does not have", "The hint lists what it has."),
     "TT242": Code("A value that the parameter cannot have", "The rule says type, range, and allowed values."),
     "TT243": Code("A field that rules of this kind do not have", "Take it out of the adaptation."),
     "TT244": Code(
@@ -170,6 +171,9 @@ CODES: dict[str, Code] = {
     "TT246": Code("A name is defined twice", "A name belongs to one definition of the rule set."),
     "TT247": Code(
         "A parameter that the rule does not use", "Use it in an expression or duration, or drop it."
+    ),
+    "TT248": Code(
+        "A value that the field of an exception cannot have", "Numbers, texts or booleans, as it is."
     ),
     "TT300": Code("A test that tests nothing", "Expect a state, alerts, commands or published records."),
     "TT301": Code("Samples that cannot be read", "For example: 90 135x9 _x3 0..135x10; see docs/testing.md."),

@@ -19,6 +19,11 @@ ValueType = Literal["double", "boolean", "string", "duration"]
 Scalar = bool | float | str
 
 
+def written(value: Scalar) -> str:
+    """Return a value as an author writes it, for a message: 5 for 5.0."""
+    return f"{value:.15g}" if type(value) is float else quote(value)
+
+
 class NamedParameter(Closed):
     """What a named expression is called with."""
 
@@ -74,7 +79,7 @@ class Definitions(Document):
 def _list_findings(values: tuple[Scalar, ...], path: Path) -> Iterator[Finding]:
     for index, value in enumerate(values):
         if type(value) is not type(values[0]):
-            message = f"{quote(value)} is of another type than {quote(values[0])}"
+            message = f"{written(value)} is of another type than {written(values[0])}"
             yield Finding("TT092", (*path, index), message, "quotes make a text, no quotes a number")
             return
 

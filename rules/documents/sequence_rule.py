@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rules.documents.adaptable import Adaptable
 from rules.documents.alert_rule import Action, Severity
 from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template
 from rules.documents.diagnostics import Path, quote
 from rules.documents.durations import Duration, format_duration
+from rules.documents.exceptions import Exceptable
 
 MOST_STEPS = 32
 MOST_PARTIALS = 64
@@ -59,7 +59,7 @@ class OnTimeout(Closed):
     actions: Many[Action] = ()
 
 
-class SequenceRuleSpec(Adaptable):
+class SequenceRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None

@@ -20,8 +20,8 @@ from rules.language.declarations import (
     list_of,
     map_of,
 )
-from rules.language.environment import Compiled, Environment
-from rules.language.grafting import Grafting, TooLarge
+from rules.language.environment import Compiled, Environment, Grow
+from rules.language.grafting import CERTAIN, Grafting
 from rules.language.named import (
     Named,
     Scalar,
@@ -40,6 +40,7 @@ from rules.language.values import UNKNOWN, EvaluationError, UnknownValue
 __all__ = [
     "BOOL",
     "BYTES",
+    "CERTAIN",
     "CODES",
     "DOUBLE",
     "DURATION",
@@ -55,13 +56,13 @@ __all__ = [
     "Environment",
     "EvaluationError",
     "Grafting",
+    "Grow",
     "Named",
     "Outer",
     "Problem",
     "Read",
     "Scalar",
     "Template",
-    "TooLarge",
     "Type",
     "UnknownValue",
     "broken",

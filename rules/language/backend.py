@@ -186,6 +186,8 @@ class Emitter:
                 left = first.text if first.level > _TERNARY else f"({first.text})"
                 text = f"{left} if {asked} else {second.text}"
                 return Code(text, _TERNARY, first.open or second.open)
+            case "@certain", (operand,):
+                return self._certain(operand)
             case "!_", (operand,):
                 return Code(f"not {self._condition(operand, _NOT).text}", _NOT)
             case "@in", (Literal(value=str(key)), Ident(name=registered)) if registered in MAPS:
@@ -197,6 +199,14 @@ class Emitter:
         if name not in FUNCTIONS:
             raise Refused("TT105", f"the function {name!r} is not available", None, node)
         return self._function(node)
+
+    def _certain(self, operand: Node) -> Code:
+        """What is unknown is settled inside, so both codes are the exact one."""
+        is_exact, self._exact = self._exact, True
+        try:
+            return Code(self._call("f_certain", f"lambda: {self._emit(operand).text}"))
+        finally:
+            self._exact = is_exact
 
     def _junction(self, node: Call) -> Code:
         terms = list(_flatten(node, node.function))

@@ -120,11 +120,17 @@ class Environment:
         return other
 
     def define(
-        self, name: str, text: str, parameters: Mapping[str, Type] | None = None, place: str = ""
+        self,
+        name: str,
+        text: str,
+        parameters: Mapping[str, Type] | None = None,
+        place: str = "",
+        *,
+        expect: Type | None = None,
     ) -> Named | list[Problem]:
         """Check what `name` is to stand for; `parameters`, if any, are names of `text` alone."""
         inner = self if parameters is None else self._with_locals(parameters)
-        checked = inner._guarded(text, lambda: inner._check(text, None, None))
+        checked = inner._guarded(text, lambda: inner._check(text, expect, None))
         if isinstance(checked, list):
             return checked
         if not _is_declarable(checked.type):

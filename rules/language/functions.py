@@ -64,6 +64,7 @@ SUPPORT: Final[Mapping[str, Callable[..., Any]]] = {
     "f_all": operations.every,
     "f_exists": operations.some,
     "f_items": operations.items,
+    "f_certain": operations.certain,
     "f_has": operations.has,
     "f_map": Map,
     **dict(OPERATORS.values()),

@@ -28,6 +28,8 @@ from rules.language.tree import (
 NODE_LIMIT: Final = 20_000
 """Nodes of one expression with its names written out; a named list counts as one."""
 HEIGHT_LIMIT: Final = 48
+CERTAIN: Final = "@certain"
+"""A function that no author can call: true where its argument is known to be true, false anywhere else."""
 
 _Scope = Mapping[str, str | Node]
 """Variables of macros and their new names, parameters and their arguments."""

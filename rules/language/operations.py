@@ -376,6 +376,14 @@ def _key(key: Any) -> Any:
     raise no_overload("a map key", key)
 
 
+def certain(condition: Callable[[], object]) -> bool:
+    """True where the condition is known to be true, false where it is false, unknown or an error."""
+    try:
+        return condition() is True
+    except Exception:
+        return False
+
+
 def items(container: Any) -> Iterable[Any]:
     """What a macro runs over: a list's elements or a map's keys."""
     if type(container) is list:

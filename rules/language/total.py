@@ -52,6 +52,8 @@ class _Writer:
             case Call(function="!_", args=(operand,)):
                 name = self._name()
                 return f"({_NAME} if ({name} := {self.write(operand)}) is {_NAME} else not {name})"
+            case Call(function="@certain"):
+                return f"({self._strict.source(node)})"
         if self._types.get(node.id) != BOOL or not self._safe(node):
             raise _NotTotalError
         tests = " or ".join(f"{name} is {_NAME}" for name in self._locals(node))

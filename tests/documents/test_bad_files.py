@@ -22,7 +22,6 @@ SHOWN_ELSEWHERE = {
     "TT040": "test_vss.py",
     "TT041": "test_vss.py",
     "TT067": "test_geojson.py",
-    "TT243": "test_adapting.py",
 }
 
 
