@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rules.engine.condensing import Bucket, Condensed, condense, rise
+from rules.engine.ranks import Ranked
 
 CHUNK: Final = 64
 """Samples that are written, and dropped, together."""
@@ -62,6 +63,7 @@ class Ring:
         "changed_from",
         "condensed",
         "condensed_changed",
+        "dropped",
         "first_chunk",
         "gone",
         "high_times",
@@ -70,6 +72,7 @@ class Ring:
         "low_times",
         "lows",
         "old_parts",
+        "ranked",
         "rises",
         "scale",
         "squares",
@@ -98,6 +101,10 @@ class Ring:
         """The samples that no later one undercuts."""
         self.high_times: list[int] = []
         self.highs: list[float] = []
+        self.dropped = 0
+        """So many samples were here and are not any more."""
+        self.ranked: dict[int, Ranked] = {}
+        """By duration, the samples of a window in order, where percentiles were asked for."""
         self.changed_from = 0
         """Samples from this place on are in no part that was written."""
         self.condensed_changed = False
@@ -199,6 +206,7 @@ class Ring:
         written = min(chunks, -(-self.changed_from // CHUNK))
         self.gone += [str(self.first_chunk + chunk) for chunk in range(written)]
         self.first_chunk += chunks
+        self.dropped += count
         self.changed_from = max(0, self.changed_from - count)
         del self.times[:count], self.values[:count], self.rises[: count if self.kept.rises else 0]
         if self.kept.sums:

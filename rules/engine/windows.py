@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from rules.engine.condensing import Condensed, Tail, rise
+from rules.engine.ranks import Ranked
 from rules.engine.rings import Ring
 from rules.language.values import UNKNOWN
 from rules.language.windows import Window
@@ -121,9 +122,12 @@ def percentile(ring: Ring, at: int, duration: int, percent: float) -> object:
     """The value that so many percent of the samples do not exceed."""
     edge = at - duration
     head = bisect_right(ring.times, edge)
-    values = sorted(ring.values[head:] if head else ring.values)
-    if not values:
+    if head == len(ring.times):
         return UNKNOWN
+    ranked = ring.ranked.get(duration)
+    if ranked is None:
+        ranked = ring.ranked[duration] = Ranked()
+    values = ranked.move(ring.values, ring.dropped, head)
     if head == 0 and ring.condensed is not None and _older(ring, edge) is not None:
         return _weighted(ring.condensed, edge, values, percent)
     place, share = _rank(percent, len(values))
@@ -141,7 +145,7 @@ def _weighted(condensed: Condensed, edge: int, values: list[float], percent: flo
             left = value
         if passed > place + 1:
             return _between(left if left is not None else value, value, share)
-    return pairs[-1][0]
+    return pairs[-1][0] + 0.0
 
 
 def _rank(percent: float, number: int) -> tuple[int, float]:
@@ -152,8 +156,8 @@ def _rank(percent: float, number: int) -> tuple[int, float]:
 
 def _between(left: float, right: float, share: float) -> float:
     if share == 0.0 or left == right:
-        return left
-    return left * (1.0 - share) + right * share
+        return left + 0.0  # of equal zeros it is chance which one comes first: none is negative here
+    return left * (1.0 - share) + right * share + 0.0
 
 
 def _older(ring: Ring, edge: int) -> Tail | None:

@@ -273,3 +273,17 @@ def test_leaves_found_at_once_are_those_found_one_by_one(seed: int, count: int, 
         assert list(leaves.at(expected)) == [(0, each) for each in DURATIONS if expected - each in ends]
         frontier = expected + 1
     assert leaves.due == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**40), st.integers(1, 300))
+def test_samples_stay_in_order_whichever_way_time_goes(seed: int, count: int) -> None:
+    choice = random.Random(seed)
+    ring = Ring(Kept((300,), frozenset({"percentile"}), ()))
+    for at, value in samples_of(seed, count):
+        ring.take(at, value)
+        for instant in choice.choices([at, at + 5, at + 290, at + 400, at + 1], k=choice.randint(0, 3)):
+            window = Window("percentile", 300, 40.0)
+            fresh = Ring(ring.kept)
+            fresh.refill(ring.began, ring.first_chunk, ring.times, ring.values)
+            assert said(ring, instant, window) == said(fresh, instant, window)
