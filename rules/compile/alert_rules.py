@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
+from rules.compile.schedules import schedule_of
 from rules.documents import AlertRule, Placed, format_duration, quote
 from rules.engine import Rule, Rung
 from rules.engine.places import is_inside
@@ -28,6 +29,7 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
     texts = names if value is None else vocabulary.environment(value=value.type)
     annotations = part.texts(texts, spec.annotations, ("spec", "annotations"))
     actions = part.actions(texts, spec.actions)
+    schedule = schedule_of(part, spec.schedule, spec.for_ms)
     if when is not None:
         _judge(part, when, clear)
     if when is None or not part.is_right:
@@ -59,6 +61,7 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
         actions=actions,
         vehicles=vehicles,
         lineage=vocabulary.lineage(name),
+        schedule=schedule,
     )
 
 

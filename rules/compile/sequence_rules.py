@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
+from rules.compile.schedules import schedule_of
 from rules.documents import Action, Placed, SequenceRule, SequenceRuleSpec
 from rules.engine.ruleset import Pattern, Telling
 from rules.engine.sequences import Contiguity, Plan, Skip, Station
@@ -35,6 +36,7 @@ def sequence_rule(vocabulary: Vocabulary, placed: Placed[SequenceRule]) -> Patte
         labels=dict(spec.labels),
         vehicles=vehicles,
         lineage=vocabulary.lineage(name),
+        schedule=schedule_of(part, spec.schedule),
     )
 
 

@@ -38,6 +38,7 @@ from rules.documents.load import load
 from rules.documents.parse import KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
 from rules.documents.rule_test import Expectation, Happening, RuleTest, RuleTestSpec
+from rules.documents.schedule import WEEKDAYS, Span
 from rules.documents.schema import editor_schema
 from rules.documents.sequence_rule import OnTimeout, SequenceRule, SequenceRuleSpec, SkipTo, Step, Times
 from rules.documents.signal_catalog import (
@@ -62,6 +63,7 @@ __all__ = [
     "NUMERIC",
     "RESERVED_WORDS",
     "SEVERITIES",
+    "WEEKDAYS",
     "AbsentFor",
     "Action",
     "ActionsChange",
@@ -114,6 +116,7 @@ __all__ = [
     "SignalCatalogSpec",
     "SkipTo",
     "Source",
+    "Span",
     "Step",
     "Times",
     "Timestamp",

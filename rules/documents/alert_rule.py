@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template, yaml_key
 from rules.documents.durations import Duration
 from rules.documents.exceptions import Exceptable
+from rules.documents.schedule import Span, schedule_findings
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -89,6 +90,7 @@ class AlertRuleSpec(Exceptable):
     vehicles: Expression | None = None
     when: Expression | None = None
     absent_for: AbsentFor | None = None
+    schedule: Many[Span] | None = None
     for_ms: Duration = 0
     for_events: ForEvents | None = None
     clear_when: Expression | None = None
@@ -101,7 +103,7 @@ class AlertRuleSpec(Exceptable):
     annotations: dict[str, Template] = Field(default_factory=dict)
     actions: Many[Action] = ()
 
-    later: ClassVar = frozenset({"schedule", "mode", "rollout"})
+    later: ClassVar = frozenset({"mode", "rollout"})
     elsewhere: ClassVar = {
         "expr": "when",
         "condition": "when",
@@ -110,6 +112,7 @@ class AlertRuleSpec(Exceptable):
         "hold": "for",
         "absent": "absentFor",
         "silentFor": "absentFor",
+        "activeTimeIntervals": "schedule",
     }
 
     @model_validator(mode="after")
@@ -136,6 +139,7 @@ class AlertRule(Document):
         """Yield faults of the condition, of the ladder and of the actions."""
         spec = self.spec
         yield from _condition_findings(spec)
+        yield from schedule_findings(spec.schedule, ("spec", "schedule"))
         if not isinstance(spec.severity, str):
             yield from _ladder_findings(spec.severity)
         for index, action in enumerate(spec.actions):
@@ -162,6 +166,7 @@ _NOT_OF_SILENCES = {
     "for_events": "a silence has no messages that could be counted",
     "clear_when": "a silence ends when the vehicle is heard again; keepFiringFor can put that off",
     "stale_grace_ms": "whether a vehicle is heard is always known",
+    "schedule": "a schedule goes by the vehicle's own time, a silence by when messages arrive",
 }
 
 

@@ -74,6 +74,11 @@ CODES: dict[str, Code] = {
     "TT052": Code(
         "A silence of no signals", "Name the signals, or leave signals out for any message of the vehicle."
     ),
+    "TT053": Code(
+        "Not a time of day", 'Write a text with hour and minute: "06:30", "22:00", and "24:00" as an end.'
+    ),
+    "TT054": Code("Not a time zone", "Write a name of the IANA database: Asia/Shanghai, Europe/Berlin, UTC."),
+    "TT055": Code("A schedule that is never open", "Give it a span, a day, and an end after its beginning."),
     "TT060": Code("A fence that is not one shape", "One of geometry, circle and corridor."),
     "TT061": Code(
         "A geometry of another kind", "A fence is a Polygon, a MultiPolygon, a circle or a corridor."
@@ -140,6 +145,9 @@ CODES: dict[str, Code] = {
     ),
     "TT207": Code(
         "A silence of a signal that the catalog does not have", "Use a name or alias of the catalog."
+    ),
+    "TT208": Code(
+        "A hold longer than its schedule is open", "Shorten for, or let a span begin where another ends."
     ),
     "TT210": Code("A fence that nobody declared", "Load the Geofence with the rules, or correct the name."),
     "TT211": Code("A catalog that says no position", "Add spec.position: without it no vehicle is anywhere."),

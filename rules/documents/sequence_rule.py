@@ -13,6 +13,7 @@ from rules.documents.closed import Closed, Document, Expression, Finding, Many, 
 from rules.documents.diagnostics import Path, quote
 from rules.documents.durations import Duration, format_duration
 from rules.documents.exceptions import Exceptable
+from rules.documents.schedule import Span, schedule_findings
 
 MOST_STEPS = 32
 MOST_PARTIALS = 64
@@ -68,6 +69,7 @@ class SequenceRuleSpec(Exceptable):
     contiguity: Literal["strict", "relaxed", "relaxedAny"] = "relaxed"
     skip: Literal["pastLastEvent", "noSkip", "toNext"] | SkipTo = "pastLastEvent"
     cooldown_ms: Duration = 0
+    schedule: Many[Span] | None = None
     severity: Severity = "warning"
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)
@@ -99,6 +101,7 @@ class SequenceRule(Document):
         yield from _steps_findings(spec.steps)
         yield from _times_findings(spec)
         yield from _skip_findings(spec)
+        yield from schedule_findings(spec.schedule, ("spec", "schedule"))
         yield from _actions_findings(spec.actions, ("spec", "actions"))
         if spec.on_timeout is not None:
             yield from _actions_findings(spec.on_timeout.actions, ("spec", "onTimeout", "actions"))

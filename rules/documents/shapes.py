@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from rules.documents.closed import Closed, Finding
 from rules.documents.diagnostics import Path, did_you_mean, quote
+from rules.documents.schedule import time_hint, zone_hint
 
 _TYPES = {
     "string_type": "a text",
@@ -29,7 +30,8 @@ _TYPES = {
     "list_type": "a list",
 }
 _WORDED_DURATION = re.compile(r"\s*([0-9]{1,9})\s*(ms|[smhdw])[a-z]*\s*\Z", re.IGNORECASE)
-_CODES = {"duration": "TT024", "name": "TT025", "condition": "TT020"}
+_OF_TIMES = {"time_of_day": "TT053", "time_zone": "TT054"}
+_CODES = {"duration": "TT024", "name": "TT025", "condition": "TT020", **_OF_TIMES}
 
 
 def shape_findings(model: type[BaseModel], value: Any, error: ValidationError) -> list[Finding]:
@@ -79,10 +81,13 @@ def _finding(model: type[BaseModel], value: Any, path: Path, details: Sequence[E
     if detail["type"] == "literal_error":
         known = [word.strip("' ") for word in context["expected"].replace(" or ", ",").split(",")]
         message = f"{_described(found)} is not one of {', '.join(known)}"
-        hint = did_you_mean(found, known) if isinstance(found, str) else None
+        hint = _one_of_hint(found, known)
     elif code == "TT020":
         message = detail["msg"]
         hint = _example((*path, "when"))
+    elif code in _OF_TIMES.values():
+        message = f"{_described(found)}: {detail['msg']}"
+        hint = time_hint(found) if code == "TT053" else zone_hint(found)
     elif code == "TT024":
         message = f"{_described(found)} is not a duration: {detail['msg']}"
         hint = _duration_hint(found)
@@ -173,6 +178,13 @@ def _type_hint(expected: str, found: Any) -> str | None:
     if expected in ("a number", "a whole number") and isinstance(found, str):
         return "write the number without quotes and without a unit"
     return None
+
+
+def _one_of_hint(found: Any, known: Sequence[str]) -> str | None:
+    if not isinstance(found, str):
+        return None
+    begun = next((word for word in known if len(word) > 2 and found.lower().startswith(word)), None)
+    return f"did you mean {quote(begun)}?" if begun is not None else did_you_mean(found, known)
 
 
 def _duration_hint(found: Any) -> str | None:

@@ -96,6 +96,8 @@ class Engine:
             holding = shape.run(memory, signals.values(), ts, vehicle.vehicle_id)
         else:
             holding = self._observer.judge(vehicle, shape, signals.values(), ts)
+        if program.scheduled:
+            holding &= ~self._closed(vehicle, ts)
         soonest = ts + shape.soonest
         if soonest < vehicle.due:
             vehicle.due = soonest
@@ -160,6 +162,7 @@ class Engine:
         vehicle.values_changed = True  # timers may be due earlier than before
         self._end(vehicle, was.enabled & ~program.enabled, now, at, reason=Change.DESELECTED, out=out)
         vehicle.memory.facts, vehicle.program = facts, program
+        self._heed_edges(vehicle)
         program.index.locate(vehicle)
         self._watcher.select(vehicle)
         differing = [key for key in facts.keys() | before.keys() if facts.get(key) != before.get(key)]
@@ -193,7 +196,11 @@ class Engine:
         values = parts.get(state.VALUES)
         if values is None:
             return None
-        deadline = self._by_event_time(*state.deadline(values))
+        due, time, live, frontier = state.deadline(values)
+        timetable = self._programs.timetable
+        if timetable.mask:
+            due = min(due, timetable.next_edge(frontier, timetable.mask))
+        deadline = self._by_event_time(due, time, live)
         if self._programs.absences:
             deadline = min(deadline, state.absence_deadline(self._programs, parts))
         return None if deadline >= FOREVER else deadline
@@ -243,6 +250,7 @@ class Engine:
         """
         vehicle = self.new_vehicle(vehicle_id, registration)
         state.restore(vehicle, parts)
+        self._heed_edges(vehicle)
         vehicle.program.index.locate(vehicle)
         return vehicle
 
@@ -268,6 +276,23 @@ class Engine:
         self._observer.end(vehicle, ended, at, reason=reason, cause=cause, out=out)
         silences = ended >> len(programs.rules) + len(programs.sequences)
         self._watcher.end(vehicle, silences, now, at, reason=reason, out=out)
+
+    def _heed_edges(self, vehicle: VehicleState) -> None:
+        """The vehicle may have rules with schedules that it did not have before."""
+        scheduled = vehicle.program.scheduled
+        if scheduled and vehicle.time != NEVER:
+            frontier = max(vehicle.time, vehicle.swept)
+            vehicle.due = min(vehicle.due, self._programs.timetable.next_edge(frontier, scheduled))
+
+    def _closed(self, vehicle: VehicleState, ts: int) -> int:
+        """The rules that are outside their schedule: their conditions are false, whatever was said."""
+        timetable, scheduled = self._programs.timetable, vehicle.program.scheduled
+        if vehicle.due >= FOREVER:
+            vehicle.due = timetable.next_edge(ts, scheduled)
+        closed = timetable.closed(ts) & scheduled
+        if closed and (self._doubts.unknown or self._doubts.errors or self._doubts.skipped):
+            self._doubts.forget(closed)
+        return closed
 
     def _contradict(self, vehicle: VehicleState, ts: int) -> None:
         """The vehicle speaks after timers have fired by silence: time is what it says."""

@@ -6,7 +6,8 @@ it passes, so only their rules are judged. Rules are of three sorts here:
 
 - *settled*: nothing but literals decides their condition, so it is judged when one of them turns;
 - *guarded*: judged at every message that carries what they read, while their guard holds or their alert is
-  under way; so nothing that counts messages or looks back misses one for which the condition may be true;
+  under way; so nothing that counts messages, looks back or has a schedule misses one for which the condition
+  may be true;
 - *others*: judged at every message that carries what they read, by generated code.
 
 What is judged is compared with what the alert expects. A settled rule whose condition is not what its alert
@@ -41,7 +42,7 @@ class Sorted:
         for rule, decision in zip(rules, self.decisions, strict=True):
             if decision.guard is None or not _is_of_one_type(rule.when, decision, kinds):
                 self.others |= 1 << rule.index
-            elif decision.is_settled and rule.count is None:
+            elif decision.is_settled and rule.count is None and rule.schedule is None:
                 self.settled |= 1 << rule.index
             else:
                 self.guarded |= 1 << rule.index

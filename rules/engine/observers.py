@@ -1,8 +1,8 @@
 """Everything beyond the common path: an alert is observed, because a message touched it or a timer is due.
 
 Order at one instant: messages, then the holds of alerts (`for`, `keepFiringFor`, `staleGrace`), then
-sequences, then signals that turn stale or reach an age and samples that leave a window. Within each, rules
-in the order of their names.
+sequences, then signals that turn stale or reach an age, samples that leave a window, and schedules that open
+or close. Within each, rules in the order of their names.
 """
 
 from collections.abc import Collection, Iterable
@@ -30,6 +30,7 @@ class Observer:
     def __init__(self, revision: int, programs: Programs) -> None:
         self._rules = programs.rules
         self._doubts = programs.doubts
+        self._timetable = programs.timetable
         self.reporter = Reporter(revision)
         self.sequencer = Sequencer(programs.sequences, self.reporter)
         self.began: dict[str, int] = {}
@@ -69,6 +70,10 @@ class Observer:
         touched = 0
         for index in indexes:
             bit = 1 << index
+            if not self._rules[index].is_open(vehicle.time):
+                doubts.judged |= bit
+                touched |= bit & vehicle.expect
+                continue
             when = self._rules[index].when
             truth: object = None
             if settled & bit:
@@ -126,7 +131,7 @@ class Observer:
                 self._measure(vehicle, rule, alert, look, out)
                 continue
             else:
-                when = self._truth(vehicle, rule, rule.when, look, out)
+                when = self._when(vehicle, rule, look, out)
             if when and rule.only_measures(alert, ts):
                 self._measure(vehicle, rule, alert, look, out)
                 continue
@@ -140,29 +145,31 @@ class Observer:
         of_signals = vehicle.memory.next_due(frontier)
         fired = NEVER
         while True:
-            due = min(of_signals, leaves.due, self._of_rules(vehicle))
+            due = min(of_signals, leaves.due, self._of_rules(vehicle, frontier))
             if due >= limit:
                 vehicle.due = due
                 return
             assert due > fired, "a timer fires once"
             fired = due
             self._fire(vehicle, due, leaves.at(due), cause, out)
-            vehicle.swept = due + 1
+            vehicle.swept = frontier = due + 1
             if due == of_signals:
-                of_signals = vehicle.memory.next_due(due + 1)
+                of_signals = vehicle.memory.next_due(frontier)
 
     def next_due(self, vehicle: VehicleState, frontier: int) -> int:
         """The first instant, from `frontier` on, at which a timer is due; FOREVER if none is."""
         memory = vehicle.memory
-        return min(memory.next_due(frontier), memory.next_leave(frontier), self._of_rules(vehicle))
+        return min(memory.next_due(frontier), memory.next_leave(frontier), self._of_rules(vehicle, frontier))
 
-    def _of_rules(self, vehicle: VehicleState) -> int:
-        """The first instant at which time alone moves an alert or a sequence; FOREVER if none does."""
+    def _of_rules(self, vehicle: VehicleState, frontier: int) -> int:
+        """The first instant at which time alone moves an alert or a sequence, or a schedule is at an edge."""
         soonest = FOREVER
         for index, alert in vehicle.alerts.items():
             due = self._rules[index].due(alert)
             if due is not None and due < soonest:
                 soonest = due
+        if vehicle.program.scheduled:
+            soonest = min(soonest, self._timetable.next_edge(frontier, vehicle.program.scheduled))
         if vehicle.sequences:
             return min(soonest, self.sequencer.next_due(vehicle))
         return soonest
@@ -197,6 +204,8 @@ class Observer:
             readers |= self._turned(vehicle, left, at)
             for window in left:
                 beside |= vehicle.program.window_readers_beside.get(window, 0)
+        if vehicle.program.scheduled:
+            readers |= self._timetable.edge_at(at, vehicle.program.scheduled)
         for index in bits((readers | beside) & vehicle.program.index.may_move(vehicle)):
             alert = vehicle.alerts.get(index)
             if readers >> index & 1 or (alert is not None and alert.phase is Phase.FIRING):
@@ -226,7 +235,7 @@ class Observer:
     def _timer(self, vehicle: VehicleState, index: int, look: Look, cause: Cause, out: list[Outcome]) -> None:
         rule = self._rules[index]
         alert = vehicle.alerts.get(index) or Alert()
-        when = self._truth(vehicle, rule, rule.when, look, out)
+        when = self._when(vehicle, rule, look, out)
         is_silence = cause.event_time is None
         seen = Observation(look.at, when, is_message=False, is_silence=is_silence)
         self._observe(vehicle, rule, alert, seen, cause=cause, look=look, out=out)
@@ -244,7 +253,9 @@ class Observer:
     ) -> None:
         """Move one alert, and report what came of it."""
         if alert.phase is Phase.FIRING:
-            if rule.clear_when is not None:
+            if not rule.is_open(seen.at):
+                seen.clear = True
+            elif rule.clear_when is not None:
                 seen.clear = self._truth(vehicle, rule, rule.clear_when, look, out)
             elif seen.when is not None:
                 seen.clear = not seen.when
@@ -287,7 +298,7 @@ class Observer:
         for index in bits(touched):
             rule = self._rules[index]
             alert = vehicle.alerts.get(index) or Alert()
-            when = self._truth(vehicle, rule, rule.when, look, out)
+            when = self._when(vehicle, rule, look, out)
             seen = Observation(at, when, is_message=False, is_silence=at > vehicle.time)
             self._observe(vehicle, rule, alert, seen, cause=cause, look=look, out=out)
 
@@ -316,6 +327,10 @@ class Observer:
     def _new_id(self, vehicle: VehicleState, rule: RunningRule, alert: Alert) -> bytes:
         lineage = f"{rule.rule.name}@{rule.rule.lineage}"
         return alert_id(lineage, vehicle.vehicle_id, alert.since, alert.ordinal).bytes
+
+    def _when(self, vehicle: VehicleState, rule: RunningRule, look: Look, out: list[Outcome]) -> bool | None:
+        """The condition of a rule, which is false outside its schedule."""
+        return rule.is_open(look.at) and self._truth(vehicle, rule, rule.when, look, out)
 
     def _truth(
         self, vehicle: VehicleState, rule: RunningRule, condition: Expression, look: Look, out: list[Outcome]

@@ -18,6 +18,7 @@ from rules.engine.masks import bits
 from rules.engine.memory import Layout, Look, Memory, layout_of
 from rules.engine.ruleset import Absence, Pattern, Rule, RuleSet
 from rules.engine.running import RunningAbsence, RunningRule, RunningSequence
+from rules.engine.schedules import Timetable
 from rules.engine.shapes import Doubts, Run, Shape, shape_run, soonest_of
 
 _PIECE = 200
@@ -50,6 +51,7 @@ class Program:
         "readers_beside",
         "rules",
         "runs_by_mask",
+        "scheduled",
         "sequence_readers",
         "shapes",
         "window_readers",
@@ -60,6 +62,8 @@ class Program:
         self.programs = programs
         self.rules = programs.rules
         self.enabled = enabled
+        self.scheduled = programs.timetable.mask & enabled
+        """The rules with a schedule."""
         self.shapes: dict[tuple[str, ...], Shape] = {}
         """The shapes whose code is complete."""
         size = len(programs.layout.names)
@@ -184,6 +188,7 @@ class Programs:
         ordered = sorted(rules.rules, key=lambda rule: rule.name)
         self.layout: Layout = layout_of(rules)
         self.rules = tuple(RunningRule(index, rule, self.layout) for index, rule in enumerate(ordered))
+        self.timetable = Timetable([rule.schedule for rule in ordered])
         patterns = sorted(rules.sequences, key=lambda pattern: pattern.name)
         self.sequences = tuple(
             RunningSequence(index, pattern, self.layout) for index, pattern in enumerate(patterns)

@@ -53,6 +53,14 @@ class Template(Protocol):
     def render(self, args: Sequence[object]) -> object: ...
 
 
+class Opening(Protocol):
+    """A schedule: when a rule applies. Equal ones are open at the same instants."""
+
+    def is_open(self, at: int) -> bool: ...
+    def next_edge(self, at: int) -> int: ...
+    def last_edge(self, at: int) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
     """A signal of the catalog, as far as time concerns it."""
@@ -111,6 +119,7 @@ class Rule:
     vehicles: Compiled | None = None
     lineage: int = 1
     """The revision at which the rule's state last began; with the name it makes the ids of alerts."""
+    schedule: Opening | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,7 @@ class Pattern:
     labels: Mapping[str, str | Template] = field(default_factory=dict)
     vehicles: Compiled | None = None
     lineage: int = 1
+    schedule: Opening | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class RunningRule:
         "labels",
         "ladder",
         "rule",
+        "schedule",
         "slots_beside",
         "value",
         "when",
@@ -37,6 +38,7 @@ class RunningRule:
         self.index = index
         self.rule = rule
         self.count = rule.count
+        self.schedule = rule.schedule
         self.when = Expression(rule.when, layout)
         self.clear_when = None if rule.clear_when is None else Expression(rule.clear_when, layout)
         self.value = None if rule.value is None else Expression(rule.value, layout)
@@ -54,6 +56,10 @@ class RunningRule:
         self.ages_beside = frozenset(limit for part in beside for limit in part.ages)
         self.facts_beside = frozenset(key for part in beside for key in part.facts)
         self.windows_beside = frozenset(window for part in beside for window in part.windows)
+
+    def is_open(self, at: int) -> bool:
+        """Whether the rule applies at an instant."""
+        return self.schedule is None or self.schedule.is_open(at)
 
     def wants_attention(self, alert: Alert) -> bool:
         """Whether a message can move the alert without changing the truth of its condition."""
@@ -107,12 +113,24 @@ class RunningSequence:
 
     part: ClassVar = "sequence/"
     """Before its name: the part of a vehicle's state that is its own."""
-    __slots__ = ("conditions", "digest", "index", "match", "names", "pattern", "plan", "slots", "timeout")
+    __slots__ = (
+        "conditions",
+        "digest",
+        "index",
+        "match",
+        "names",
+        "pattern",
+        "plan",
+        "schedule",
+        "slots",
+        "timeout",
+    )
 
     def __init__(self, index: int, pattern: Pattern, layout: Layout) -> None:
         self.index = index
         self.pattern = pattern
         self.plan = pattern.plan
+        self.schedule = pattern.schedule
         self.names = tuple(name for name, _ in pattern.steps)
         self.conditions = tuple(Expression(condition, layout) for _, condition in pattern.steps)
         self.slots = frozenset(slot for condition in self.conditions for slot in condition.slots)

@@ -12,7 +12,7 @@ from rules.engine.memory import FOREVER, Look
 from rules.engine.outcomes import Outcome, RuleFailure, SequenceFacts, alert_id
 from rules.engine.reports import Cause, Occasion, Reporter, failure
 from rules.engine.running import RunningSequence
-from rules.engine.sequences import MOST_PARTIALS, Ending, Matching, due, fire, observe
+from rules.engine.sequences import MOST_PARTIALS, Ending, Matching, close, due, fire, observe
 from rules.engine.vehicle import VehicleState
 
 
@@ -39,6 +39,12 @@ class Sequencer:
             sequence = self._sequences[index]
             matching = vehicle.sequences.get(index) or Matching()
             was_empty = matching.is_empty
+            if sequence.schedule is not None:
+                close(sequence.plan, matching, sequence.schedule.last_edge(at))
+                if not sequence.schedule.is_open(at):
+                    if not was_empty:
+                        self._settle(vehicle, sequence, matching)
+                    continue
             look = Look(vehicle.memory, vehicle.vehicle_id, at, carried)
             holds = self._holds(vehicle, sequence, look, out)
             endings, dropped, begins = observe(sequence.plan, matching, at, holds)
@@ -60,6 +66,8 @@ class Sequencer:
             instant = due(sequence.plan, matching)
             if instant is None or instant > at:
                 continue
+            if sequence.schedule is not None:
+                close(sequence.plan, matching, sequence.schedule.last_edge(at), at)
             look = Look(vehicle.memory, vehicle.vehicle_id, at)
             holds = self._holds(vehicle, sequence, look, out)
             endings = fire(sequence.plan, matching, at, holds)

@@ -195,19 +195,33 @@ def fire(plan: Plan, matching: Matching, at: int, holds: Holds) -> list[Ending]:
     return endings
 
 
+def close(plan: Plan, matching: Matching, since: int, due_at: int | None = None) -> None:
+    """Drop the partial matches that began before the sequence's schedule last opened or closed.
+
+    Where time alone has come to an instant (`due_at`) only those for which something is due: messages from
+    before the others closed may still come.
+    """
+    kept = []
+    for partial in matching.partials:
+        due = None if due_at is None else _due(plan, partial)
+        if partial.started_at >= since or (due_at is not None and (due is None or due > due_at)):
+            kept.append(partial)
+    if len(kept) < len(matching.partials):
+        matching.partials = kept
+        _tidy(plan, matching)
+
+
 def due(plan: Plan, matching: Matching) -> int | None:
     """The first instant at which time alone brings something about that is told or goes on."""
-    soonest: int | None = None
-    for partial in matching.partials:
-        over = _over(plan, partial)
-        passed = _passed(plan, partial)
-        if passed is not None and passed < over:
-            over = passed
-        elif not plan.tells_timeouts:
-            continue
-        if soonest is None or over < soonest:
-            soonest = over
-    return soonest
+    return min((at for it in matching.partials if (at := _due(plan, it)) is not None), default=None)
+
+
+def _due(plan: Plan, partial: Partial) -> int | None:
+    over = _over(plan, partial)
+    passed = _passed(plan, partial)
+    if passed is not None and passed < over:
+        return passed
+    return over if plan.tells_timeouts else None
 
 
 def _over(plan: Plan, partial: Partial) -> int:

@@ -42,6 +42,12 @@ class Doubts:
             self.unknown.clear()
         self.skipped = self.judged = self.holding = 0
 
+    def forget(self, rules: int) -> None:
+        """These rules do not apply now: there is nothing to doubt, they are false."""
+        self.unknown = {index for index in self.unknown if not rules >> index & 1}
+        self.errors = [doubt for doubt in self.errors if not rules >> doubt[0] & 1]
+        self.skipped &= ~rules
+
     def judge(self, index: int, expression: Expression, arguments: Sequence[object]) -> bool:
         """Evaluate exactly. True only if the condition is; doubts are noted."""
         try:

@@ -137,15 +137,19 @@ def _read_heard(programs: Programs, ears: Iterable[int], content: Any, last: Hea
     return unpack_heard(programs, ears, content[11] if len(content) > 11 else (), last)
 
 
-def deadline(packed: bytes) -> tuple[int, int, int]:
-    """(first instant at which a timer may be due, event time, live clock) of the values' part."""
-    found: tuple[int, int, int] = _read(packed, VALUES, _read_deadline)
+def deadline(packed: bytes) -> tuple[int, int, int, int]:
+    """Of the values' part: (first instant at which a timer may be due, event time, live clock, frontier).
+
+    Timers before the frontier have fired.
+    """
+    found: tuple[int, int, int, int] = _read(packed, VALUES, _read_deadline)
     return found
 
 
-def _read_deadline(content: Any) -> tuple[int, int, int]:
-    due_at, time, live = content[:3]
-    return (FOREVER if due_at is None else int(due_at)), int(time), int(live)
+def _read_deadline(content: Any) -> tuple[int, int, int, int]:
+    due_at, time, live, _, swept = content[:5]
+    frontier = int(time) + max(0, swept or 0)
+    return (FOREVER if due_at is None else int(due_at)), int(time), int(live), frontier
 
 
 def _read(packed: bytes, part: str, reader: Any, *arguments: Any) -> Any:

@@ -1,5 +1,6 @@
 """The reference in docs/ is held to the program: every field, every code, every example."""
 
+import json
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from rules.documents import (
     parse,
     parse_duration,
     rule_test,
+    schedule,
     sequence_rule,
     signal_catalog,
 )
@@ -33,6 +35,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", RULES + TESTING, re.DOTALL)
 SECTIONS = {
     "AlertRule": alert_rule,
     "SequenceRule": sequence_rule,
+    "Schedule": schedule,
     "Geofence": geofence,
     "GeofenceRule": geofence_rule,
     "SignalCatalog": signal_catalog,
@@ -126,6 +129,16 @@ def test_the_examples_of_what_rules_share_compile():
     compiled = compile_rules(parse(Source(f"{number}.yaml", text) for number, text in enumerate(texts)))
     assert isinstance(compiled, RuleSet), [each.format() for each in compiled]
     assert compiled.warnings == ()
+
+
+def test_the_examples_of_conditions_on_time_compile():
+    catalog = {"timestamp": {"path": "ts"}, "signals": {name: {} for name in ("fuel", "fuel_rate", "speed")}}
+    envelope = {"apiVersion": "telltale.dev/v1alpha1", "kind": "SignalCatalog", "metadata": {"name": "c"}}
+    page = (DOCS / "time-conditions.md").read_text(encoding="utf-8")
+    texts = [json.dumps(envelope | {"spec": catalog}), *re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    rules = compile_rules(parse(Source(f"{number}.yaml", text) for number, text in enumerate(texts)))
+    assert isinstance(rules, RuleSet), [each.format() for each in rules]
+    assert rules.warnings == ()
 
 
 def test_the_page_of_diagnostics_is_made_from_the_tables_of_codes():

@@ -43,6 +43,7 @@ def test_the_shipped_rules_come_with_their_catalog():
         "coolant-over-temperature",
         "door-open-while-driving",
         "driving-without-break",
+        "fast-at-night",
         "harsh-braking",
         "idling",
         "low-state-of-charge",

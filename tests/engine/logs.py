@@ -26,6 +26,7 @@ from tests.engine.model import (
     OVER_WINDOWS,
     WHENS,
     Entry,
+    Hours,
     Message,
     Record,
     RuleModel,
@@ -60,6 +61,7 @@ def running(rule: RuleModel) -> Rule:
         value=compiled(rule.value) if rule.value else None,
         lowest=rule.lowest,
         vehicles=compiled(rule.vehicles.text) if rule.vehicles else None,
+        schedule=rule.schedule,
     )
 
 
@@ -90,6 +92,7 @@ def _rule(choice: random.Random, name: str) -> RuleModel:
         critical=choice.choice([None, CRITICAL, CRITICAL_WINDOW]),
         value=choice.choice([None, "a", "b"]),
         lowest=choice.random() < 0.5,
+        schedule=choice.choice([None, None, None, Hours(20, 4, 13), Hours(7, 0, 5), Hours(60, 10, 11)]),
     )
 
 

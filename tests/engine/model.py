@@ -251,6 +251,27 @@ CRITICAL = Said("a > 8", lambda v: more(v.value("a"), 8), frozenset("a"))
 
 
 @dataclass(frozen=True)
+class Hours:
+    """A day of so few milliseconds, on which a rule is open from one until another."""
+
+    day: int
+    opens: int
+    closes: int
+
+    def is_open(self, at: int) -> bool:
+        return self.opens <= at % self.day < self.closes
+
+    def is_edge(self, at: int) -> bool:
+        return self.is_open(at) != self.is_open(at - 1)
+
+    def next_edge(self, at: int) -> int:
+        return next(edge for edge in range(at, at + self.day) if self.is_edge(edge))
+
+    def last_edge(self, at: int) -> int:
+        return next(edge for edge in range(at, at - self.day, -1) if self.is_edge(edge))
+
+
+@dataclass(frozen=True)
 class RuleModel:
     """An author's rule."""
 
@@ -267,6 +288,10 @@ class RuleModel:
     value: str | None = None
     lowest: bool = False
     vehicles: Said | None = None
+    schedule: Hours | None = None
+
+    def is_open(self, at: int) -> bool:
+        return self.schedule is None or self.schedule.is_open(at)
 
     @property
     def beside(self) -> frozenset[str]:
@@ -386,7 +411,8 @@ class VehicleModel:
                 reached = {name for name, age in rule.ages if self._reaches(name, age, at)}
                 is_firing = self.lives[rule.name].phase == "firing"
                 view = self.view(at, past=True)
-                is_read = rule.when.reads & (turned | reached) or rule.left(view, beside=False)
+                is_edge = rule.schedule is not None and rule.schedule.is_edge(at)
+                is_read = is_edge or rule.when.reads & (turned | reached) or rule.left(view, beside=False)
                 if is_read or (
                     is_firing and (rule.beside & (turned | reached) or rule.left(view, beside=True))
                 ):
@@ -419,8 +445,9 @@ class VehicleModel:
     def _see(
         self, rule: RuleModel, view: View, by: str | None, received_at: int, *, is_message: bool
     ) -> None:
-        life, at, holds = self.lives[rule.name], view.at, rule.when.meaning(view)
-        clear = rule.clear.meaning(view) if rule.clear else no(holds)
+        life, at = self.lives[rule.name], view.at
+        holds = rule.is_open(at) and rule.when.meaning(view)
+        clear = rule.clear.meaning(view) if rule.clear and rule.is_open(at) else no(holds)
         if life.phase == "firing":
             self._see_firing(rule, life, view, holds, clear, by, received_at, is_message=is_message)
             return

@@ -7,7 +7,7 @@ eager ones first; what it comes to is judged when all is known.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.engine.model import Entry, Message
+from tests.engine.model import Entry, Hours, Message
 
 CONDITIONS = {
     "a > 5.0": lambda world: known(world, "a") and world.values["a"] > 5,
@@ -45,6 +45,10 @@ class SequenceModel(NamedTuple):
     target: int = -1
     cooldown: int = 0
     timeouts: bool = False
+    schedule: Hours | None = None
+
+    def is_open(self, at: int) -> bool:
+        return self.schedule is None or self.schedule.is_open(at)
 
 
 @dataclass
@@ -102,7 +106,7 @@ def moments_of(rule: SequenceModel, entries: list[Entry], quiet_after: int) -> l
             found.append(Moment(entry.ts, 0, truths, is_message=False))
             world = world.told(entry, is_late=False)
             time, live = entry.ts, entry.live
-            if any(name in reads for name in entry.signals):
+            if rule.is_open(entry.ts) and any(name in reads for name in entry.signals):
                 found.append(Moment(entry.ts, 0, judged(rule, world), is_message=True))
             continue
         found.append(Moment(clock, 0, truths, is_message=False))
@@ -178,8 +182,13 @@ class Ways:
         if awaited.within is not None:
             over = min(over, entered + awaited.within)
         passes = None if awaited.hold is None else entered + awaited.hold
+        closes = 2**60 if rule.schedule is None else rule.schedule.next_edge(self.start.at + 1)
         for moment in self.moments[number:]:
             if not moment.is_message:
+                due = passes if passes is not None and passes < over else over if rule.timeouts else 2**60
+                if closes <= due < moment.at:
+                    self.end((moment.number, closes, 0), "gone", closes, path)
+                    return
                 if passes is not None and passes < over and passes < moment.at:
                     self.enter(moment, step, passes, path, is_timer=True)
                     return
@@ -187,6 +196,9 @@ class Ways:
                     self.end((moment.number, over, 1), "late", over, path)
                     return
                 continue
+            if moment.at >= closes:
+                self.end((moment.number, moment.at, 0), "gone", moment.at, path)
+                return
             if moment.at >= over:
                 if rule.timeouts:
                     continue

@@ -109,7 +109,7 @@ def test_the_fingerprint_is_of_the_meaning() -> None:
 def test_the_shipped_rules_compile() -> None:
     rules = compile_rules(load([LIBRARY]))
     assert isinstance(rules, RuleSet), [it.format() for it in rules if isinstance(it, Diagnostic)]
-    assert len(rules.rules) == 10
+    assert len(rules.rules) == 11
     assert rules.catalog is not None
 
 

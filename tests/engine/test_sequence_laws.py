@@ -1,6 +1,7 @@
 """Laws of sequences, over random rules and random telemetry: late, repeated, silent, cut and restarted."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import assume, given, settings
@@ -11,7 +12,7 @@ from rules.engine import AlertRecord, Engine, Event, Outcome, RuleFailure, RuleS
 from rules.engine.ruleset import Pattern, Telling
 from rules.engine.sequences import MOST_PARTIALS
 from tests.engine.logs import QUIET_AFTER, SEEDS, SIGNALS, Run, compiled, logs, restarts
-from tests.engine.model import Entry
+from tests.engine.model import Entry, Hours
 from tests.engine.rulebook import document
 from tests.engine.sequence_model import CONDITIONS, SequenceModel, StepModel, Told, told_by
 
@@ -38,6 +39,7 @@ def _sequence(choice: random.Random) -> SequenceModel:
         target=choice.choice(takes),
         cooldown=choice.choice([0, 0, 0, 4]),
         timeouts=choice.random() < 0.5,
+        schedule=choice.choice([None, None, Hours(20, 4, 17), Hours(9, 0, 7), Hours(60, 10, 40)]),
     )
 
 
@@ -72,7 +74,7 @@ def pattern(model: SequenceModel, name: str = "seq") -> Pattern:
     texts = [document("SignalCatalog", "c", catalog), document("SequenceRule", name, spec)]
     found = compile_rules(parse([Source("x.yaml", "\n---\n".join(texts))]))
     assert isinstance(found, RuleSet), [each.format() for each in found]
-    return found.sequences[0]
+    return replace(found.sequences[0], schedule=model.schedule)
 
 
 def engine_for(model: SequenceModel, **options: Any) -> Engine:
