@@ -25,7 +25,11 @@ ALERTS = "vehicle.alerts"
 COMMANDS = "vehicle.commands"
 DELIVERIES = "vehicle.command-deliveries"
 RESPONSES = "vehicle.command-responses"
-TOPICS = (RAW, TELEMETRY, DEAD_LETTERS, ALERTS, COMMANDS, DELIVERIES, RESPONSES)
+GEOFENCE_EVENTS = "vehicle.geofence-events"
+AGGREGATES = "vehicle.aggregates"
+TOPICS = (
+    RAW, TELEMETRY, DEAD_LETTERS, ALERTS, COMMANDS, DELIVERIES, RESPONSES, GEOFENCE_EVENTS, AGGREGATES,
+)  # fmt: skip
 
 IDENTITIES = (
     ("uplinked", ("published", "redelivered"), ()),
@@ -65,11 +69,23 @@ class Accounts:
         self._requested: set[str] = set()
         self._outcomes: dict[str, set[str]] = {}
         self._acknowledged: set[str] = set()
+        self._geofence_events: set[str] = set()
+        self._aggregates: set[tuple[object, ...]] = set()
 
     @property
     def distinct(self) -> int:
         """How many of the fleet's publications have arrived, however often."""
         return len(self._publish_ids)
+
+    @property
+    def geofence_events(self) -> int:
+        """Entries, exits, dwells and crossings, each once."""
+        return len(self._geofence_events)
+
+    @property
+    def aggregates(self) -> int:
+        """Results of windows and their corrections, each once."""
+        return len(self._aggregates)
 
     def take(self, seen: Seen) -> None:
         """Books one record."""
@@ -93,6 +109,11 @@ class Accounts:
                 self._outcomes.setdefault(delivery["id"], set()).add(delivery["state"])
             case "vehicle.command-responses":
                 self._response(seen.value)
+            case "vehicle.geofence-events":
+                self._geofence_events.add(orjson.loads(seen.value or b"{}")["id"])
+            case "vehicle.aggregates":
+                figures = orjson.loads(seen.value or b"{}")
+                self._aggregates.add((figures["id"], figures["update"], figures["final"]))
 
     def _raw(self, key: bytes, seen: Seen) -> None:
         self.uplinked += 1
@@ -142,6 +163,8 @@ class Accounts:
             "commands_expired": outcomes["expired"],
             "commands_undeliverable": outcomes["undeliverable"],
             "commands_acknowledged": len(self._acknowledged),
+            "geofence_events": self.geofence_events,
+            "aggregates": self.aggregates,
             "latency_ms": {"p50": latency_ms.get("p50"), "p99": latency_ms.get("p99")},
         }
 

@@ -72,6 +72,13 @@ class Board:
                 self._arrived(now)
             case "vehicle.alerts":
                 self._alert(orjson.loads(seen.value or b"{}"), now)
+            case "vehicle.geofence-events":
+                self._visit(orjson.loads(seen.value or b"{}"), now)
+            case "vehicle.aggregates":
+                figures = orjson.loads(seen.value or b"{}")
+                self.fired[figures["rule"]] += 1
+                if figures.get("vehicleId"):
+                    self.vehicles.setdefault(figures["rule"], set()).add(figures["vehicleId"])
             case "vehicle.commands":
                 command = orjson.loads(seen.value or b"{}")
                 line = CommandLine(
@@ -123,6 +130,24 @@ class Board:
         else:
             self.fired[line.rule] += line.alert_id not in self.firing
             self.firing[line.alert_id] = line
+
+    def _visit(self, event: Mapping[str, object], now: float) -> None:
+        """A geofence event is news as an alert is; nothing goes on firing."""
+        rule, vehicle_id = str(event["rule"]), str(event["vehicleId"])
+        line = AlertLine(
+            now,
+            str(event["id"]),
+            rule,
+            vehicle_id,
+            str(event["event"]),
+            "info",
+            None,
+            str(event["fence"]),
+            None,
+        )
+        self.news.append(line)
+        self.fired[rule] += 1
+        self.vehicles.setdefault(rule, set()).add(vehicle_id)
 
     def _command(self, command_id: str, state: str, now: float) -> None:
         line = self.commands.get(command_id)

@@ -19,7 +19,7 @@ import orjson
 
 from bridges.demo.children import ChildFailed
 from bridges.demo.health import Rounds
-from bridges.demo.installation import STAGES, Installation
+from bridges.demo.installation import RULE_STAGES, STAGES, Installation
 from bridges.demo.observer import Observer
 from bridges.demo.screen import Screen
 from bridges.demo.threads import beside
@@ -119,6 +119,9 @@ class Demonstration:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 while self._rounds.missing(STAGES):
+                    for keeping in self._keeping:
+                        if keeping.done():
+                            keeping.result()  # one that is not worth another start says so at once
                     await asyncio.sleep(0.1)
         except TimeoutError:
             missing = self._rounds.missing(STAGES)
@@ -149,7 +152,8 @@ class Demonstration:
         await observer.all_arrived(published, int(fleet["acknowledged"]) + int(fleet["rejected"]))
         await self._stages["uplink"].stop()
         await observer.worked_off("normalize", "vehicle.raw")
-        await observer.worked_off("alerts", "vehicle.telemetry")
+        for stage in RULE_STAGES:
+            await observer.worked_off(stage, "vehicle.telemetry")
         await observer.worked_off("downlink", "vehicle.commands")
         await observer.all_read()
         return observer.accounts.summary(published=published, latency_ms=fleet["latency_ms"])

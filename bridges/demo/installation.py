@@ -20,7 +20,8 @@ from bridges.embedded import EmbeddedKafka, EmbeddedMqtt
 
 PREFIX = "demo."
 PARTITIONS = 8
-STAGES = ("uplink", "normalize", "alerts", "downlink")
+RULE_STAGES = ("alerts", "geofences", "aggregations")
+STAGES = ("uplink", "normalize", *RULE_STAGES, "downlink")
 
 
 def library() -> tuple[Path, ...]:

@@ -123,6 +123,13 @@ def _commands_so_far(scene: Scene) -> Text:
         if counts[state]:
             text.append(f"  {counts[state]}", style)
             text.append(f" {state}", "dim")
+    for count, what in (
+        (scene.accounts.geofence_events, "at fences"),
+        (scene.accounts.aggregates, "from windows"),
+    ):
+        if count:
+            text.append(f"  {count:,}")
+            text.append(f" {what}", "dim")
     return text
 
 
@@ -195,6 +202,8 @@ def _alerts(scene: Scene, rows: int) -> Table:
 
 
 def _transition(line: AlertLine) -> Text:
+    if line.state not in ("firing", "resolved"):
+        return Text(line.state, SEVERITY["info"])
     if line.state == "resolved":
         return Text(line.reason or "resolved", "green")
     return Text(line.severity, SEVERITY.get(line.severity, ""))

@@ -49,6 +49,11 @@ BALANCED = (
     record("vehicle.command-deliveries", id="2", state="expired"),
     record("vehicle.command-responses", id="1", status="acknowledged"),
     record("vehicle.command-responses", id="1", status="acknowledged"),
+    record("vehicle.geofence-events", id="g", event="enter"),
+    record("vehicle.geofence-events", id="g", event="enter"),
+    record("vehicle.aggregates", id="w", update=0, final=False),
+    record("vehicle.aggregates", id="w", update=1, final=True),
+    record("vehicle.aggregates", id="w", update=1, final=True),
 )
 
 
@@ -69,6 +74,8 @@ def test_the_books_have_exactly_these_keys_and_balance():
         "commands_expired": 1,
         "commands_undeliverable": 0,
         "commands_acknowledged": 1,
+        "geofence_events": 1,
+        "aggregates": 2,
         "latency_ms": LATENCY,
     }
     assert broken_identities(summary) == []

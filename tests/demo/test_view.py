@@ -9,6 +9,7 @@ from bridges.demo.accounts import Accounts, Seen
 from bridges.demo.board import Board
 from bridges.demo.children import Child, Phase
 from bridges.demo.health import Condition
+from bridges.demo.installation import STAGES
 from bridges.demo.view import Scene, render
 
 RULES = [f"rule-{number}" for number in range(10)]
@@ -45,7 +46,7 @@ def a_full_board():
 
 
 def children():
-    names = ("uplink", "normalize", "alerts", "downlink", "simulate")
+    names = (*STAGES, "simulate")
     made = [Child(name, ("run", name), dict, Path(name)) for name in names]
     for child in made:
         child.phase, child.pid = Phase.RUNNING, 4711
