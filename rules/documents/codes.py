@@ -190,7 +190,7 @@ CODES: dict[str, Code] = {
     ),
     "TT303": Code("A name that the test's rule set does not have", "The hint names the nearest one."),
     "TT304": Code("A step that is not one thing", "A message, registry, forget, restart or uplink."),
-    "TT305": Code("An expectation that is not one thing", "One of state, alerts, commands and published."),
+    "TT305": Code("An expectation that is not one thing", "One sort of outcome: docs/testing.md lists them."),
     "TT306": Code("A vehicle or a rule is to be named", "Only where the test has one may it be left out."),
     "TT307": Code(
         "Times that do not fit together", "A message comes at or after the instant that it tells of."
@@ -222,5 +222,8 @@ CODES: dict[str, Code] = {
     "TT327": Code(
         "A label or attribute that the catalog does not have",
         "Correct its name, or declare it in spec.vehicle.",
+    ),
+    "TT309": Code(
+        "A sort of outcome that the rule does not have", "States and alerts are of alert and sequence rules."
     ),
 }

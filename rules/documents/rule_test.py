@@ -144,6 +144,50 @@ class ExpectedPublication(Closed):
     severity: Severity | None = None
 
 
+class ExpectedEvent(Closed):
+    """One event of a geofence rule; what is left out is not compared."""
+
+    fence: str | None = None
+    event: Literal["enter", "exit", "dwell", "cross", "speeding"] | None = None
+    starts_at: Moment | None = None
+    """When it began."""
+    confirmed_at: Moment | None = None
+    """When it was sure."""
+    visit_seconds: float | None = None
+    """Of an exit: how long the visit was."""
+    severity: Severity | None = None
+    reason: str | None = None
+    by: Literal["silence", "registry"] | None = None
+    speed: float | None = None
+    limit: float | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class ExpectedAggregate(Closed):
+    """One record of a window; what is left out is not compared."""
+
+    window_start: Moment | None = None
+    window_end: Moment | None = None
+    values: dict[str, JsonValue] | None = None
+    """Those that are named."""
+    group: dict[str, JsonValue] | None = None
+    final: bool | None = None
+    update: int | None = None
+    by: Literal["silence", "forgotten"] | None = None
+    at: Moment | None = None
+    """As for a command."""
+
+
+class ExpectedLate(Closed):
+    """One message that came too late for every window that it belongs to."""
+
+    ts: Moment | None = None
+    """Its event time."""
+    at: Moment | None = None
+    """When it came."""
+
+
 class Expectation(Closed):
     """A state at an instant, or everything of one sort that a rule brought about for a vehicle."""
 
@@ -162,11 +206,23 @@ class Expectation(Closed):
     """All of them, in their order."""
     published: Many[ExpectedPublication] | None = None
     """All of them, in their order."""
+    events: Many[ExpectedEvent] | None = None
+    """All of them, in their order: of a geofence rule."""
+    aggregates: Many[ExpectedAggregate] | None = None
+    """All of them, in their order: of an aggregation rule."""
+    late: Many[ExpectedLate] | None = None
+    """All of them, in their order: of an aggregation rule."""
 
-    elsewhere: ClassVar = {"alert": "alerts", "command": "commands", "publish": "published"}
+    elsewhere: ClassVar = {
+        "alert": "alerts",
+        "command": "commands",
+        "publish": "published",
+        "event": "events",
+        "aggregate": "aggregates",
+    }
 
 
-SORTS = ("state", "alerts", "commands", "published")
+SORTS = ("state", "alerts", "commands", "published", "events", "aggregates", "late")
 """What an expectation is about; exactly one of them."""
 
 

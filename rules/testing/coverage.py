@@ -14,9 +14,9 @@ from rules.compile import vocabulary_of, with_parameters
 from rules.documents import Loaded, Placed, write_path
 from rules.documents.diagnostics import Path
 from rules.engine import Rule, RuleSet, Rung
+from rules.engine.ruleset import Aggregation, Pattern
 from rules.engine.ruleset import Compiled as Condition
-from rules.engine.ruleset import Pattern
-from rules.language import BOOL, Compiled, Environment
+from rules.language import BOOL, DOUBLE, Compiled, Environment
 from rules.language.atoms import atoms
 
 
@@ -78,6 +78,7 @@ class Observers:
         self._branches: list[Branches] = []
         self._count = 0
         alert_rules = {placed.document.metadata.name: placed for placed in loaded.alert_rules}
+        aggregations = {placed.document.metadata.name: placed for placed in loaded.aggregation_rules}
         sequences = {placed.document.metadata.name: placed for placed in loaded.sequence_rules}
         self.rules = replace(
             rules,
@@ -87,8 +88,10 @@ class Observers:
                 replace(it, ladder=self._ladder(it.name, it.ladder, alert_rules[it.name]))
                 for it in rules.absences
             ),
+            aggregations=tuple(self._aggregation(it, aggregations[it.name]) for it in rules.aggregations),
         )
         self._rule_names = [rule.name for rule in rules.rules]
+        self._rule_names += [aggregation.name for aggregation in rules.aggregations]
         self._rule_names += [pattern.name for pattern in rules.sequences]
 
     def coverage(self, rules: Container[str] | None = None) -> Coverage:
@@ -99,6 +102,13 @@ class Observers:
         untested = (name for name in self._rule_names if name in counted and name not in seen)
         ordered = sorted(branches, key=lambda it: (it.file, it.line, it.column))
         return Coverage(tuple(ordered), tuple(dict.fromkeys(untested)))
+
+    def _environment(self, placed: Placed[Any]) -> Environment:
+        """The names of a rule's conditions, those of its parameters too."""
+        key = f"{placed.document.kind}/{placed.document.metadata.name}"
+        if key not in self._names:
+            self._names[key] = with_parameters(self._vocabulary, placed).environment()
+        return self._names[key]
 
     def _alert_rule(self, rule: Rule, placed: Placed[Any]) -> Rule:
         return replace(
@@ -129,15 +139,29 @@ class Observers:
             steps.append((name, self._observed(condition, pattern.name, placed, path)))
         return replace(pattern, steps=tuple(steps))
 
-    def _observed(self, condition: Any, rule: str, placed: Placed[Any], path: Path) -> Any:
+    def _aggregation(self, rule: Aggregation, placed: Placed[Any]) -> Aggregation:
+        results = Environment({}, locals=dict.fromkeys((measure.name for measure in rule.measures), DOUBLE))
+        return replace(
+            rule,
+            where=self._observed(rule.where, rule.name, placed, ("spec", "where")),
+            having=self._observed(rule.having, rule.name, placed, ("spec", "having"), results),
+        )
+
+    def _observed(
+        self,
+        condition: Any,
+        rule: str,
+        placed: Placed[Any],
+        path: Path,
+        names: Environment | None = None,
+    ) -> Any:
         """The condition with an observer in front; as it is where there is nothing to observe."""
         if not isinstance(condition, Compiled):
             return condition
         looks = []
-        if rule not in self._names:
-            self._names[rule] = with_parameters(self._vocabulary, placed).environment()
+        names = names or self._environment(placed)
         for atom in atoms(condition.text):
-            look = _look(self._names[rule], atom.text, condition)
+            look = _look(names, atom.text, condition)
             if look is None:
                 continue
             before = condition.text[: atom.offset]

@@ -1,21 +1,18 @@
 """What a test expects, compared with what came: every difference at once, each at its expectation's place."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from rules.documents import format_duration, quote
+from rules.documents import format_duration
 from rules.documents.closed import Closed, yaml_key
 from rules.documents.diagnostics import Path, write_path
-from rules.documents.rule_test import Moment
-from rules.engine import AlertRecord, CommandRecord, PublishRecord, RuleFailure, Standing
+from rules.documents.rule_test import SORTS, Moment
+from rules.engine import RuleFailure, Standing
 from rules.instants import format_instant
-from rules.testing.runs import Heard, Ran
-from rules.testing.scripts import Expected, Script
-
-MISSING = object()
-"""What an outcome does not have."""
+from rules.testing.comparing import MISSING, agrees, aligned, equal, shown
+from rules.testing.entries import Expected, Script
+from rules.testing.runs import Ran
+from rules.testing.sorts import FOUND, Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +50,9 @@ class _Judge:
             yield from self.state(expected)
             return
         sort, written = next(
-            (sort, value)
-            for sort in ("alerts", "commands", "published")
-            if (value := getattr(what, sort)) is not None
+            (sort, value) for sort in SORTS[1:] if (value := getattr(what, sort)) is not None
         )
-        found = {"alerts": self.lives, "commands": self.commands, "published": self.published}[sort](expected)
+        found: list[Fields] = FOUND[sort](self.ran, expected)
         lines = list(self.compared(written, found))
         if lines:
             message = f"{sort} of {self.about(expected)} are not as expected"
@@ -79,96 +74,42 @@ class _Judge:
         what = expected.what
         found = self.ran.standings[expected.index]
         assert what.at is not None
-        wanted: dict[str, object] = {"state": what.state}
+        wanted: Fields = {"state": what.state}
         if what.severity is not None:
             wanted["severity"] = what.severity
         if "value" in what.model_fields_set:
             wanted["value"] = what.value
         got = {"state": found.state, "severity": found.severity, "value": found.value}
-        different = [key for key, value in wanted.items() if not _equal(value, got[key])]
+        different = [key for key, value in wanted.items() if not equal(value, got[key])]
         if not different:
             return
-        expected_text = " ".join(_shown(value) for value in wanted.values())
+        expected_text = " ".join(shown(value) for value in wanted.values())
         message = (
             f"at {what.at}, {self.about(expected)} was expected to be {expected_text}, "
             f"and was {self.standing(found, wanted)}"
         )
         yield self.failure(expected, (different[0],), message, list(self.history(expected)))
 
-    def standing(self, found: Standing, wanted: dict[str, object]) -> str:
+    def standing(self, found: Standing, wanted: Fields) -> str:
         text: str = found.state
         if found.severity is not None:
             text += f" {found.severity}"
         if "value" in wanted:
-            text += f" {_shown(found.value)}"
+            text += f" {shown(found.value)}"
         return text if found.since is None else f"{text} since {self.time(found.since)}"
 
     def history(self, expected: Expected) -> Iterator[str]:
         """What the rule did in the whole test, which is mostly what one wants to see next."""
-        for life in self.lives(expected):
+        for life in FOUND["alerts"](self.ran, expected):
             told = {key: value for key, value in life.items() if key in _OF_A_HISTORY}
             yield f"its alert: {self.written(told)}"
 
-    # What rules brought about.
-
-    def heard(self, expected: Expected, sort: type[Any]) -> Iterator[Heard]:
-        for heard in self.ran.heard:
-            outcome = heard.outcome
-            if not isinstance(outcome, sort):
-                continue
-            alert = outcome.alert if isinstance(outcome, PublishRecord) else outcome
-            if alert.vehicle_id == expected.vehicle and expected.rule in (None, alert.rule):
-                yield heard
-
-    def lives(self, expected: Expected) -> list[dict[str, object]]:
-        """The alerts, each from its records, in the order in which they fired."""
-        found: dict[str, dict[str, object]] = {}
-        for heard in self.heard(expected, AlertRecord):
-            record: AlertRecord = heard.outcome
-            life = found.get(record.id)
-            if life is None:
-                life = found[record.id] = {
-                    "startsAt": record.starts_at,
-                    "firedAt": record.fired_at,
-                    "value": record.value,
-                    "by": record.by,
-                    "labels": dict(record.labels),
-                    "annotations": dict(record.annotations),
-                }
-                if record.sequence is not None:
-                    life["outcome"] = "match" if record.sequence.is_match else "timeout"
-                    life["steps"] = {name: first for name, first, _ in record.sequence.steps}
-            life |= {
-                "endsAt": record.ends_at,
-                "severity": record.severity,
-                "peak": record.peak,
-                "reason": record.reason,
-            }
-        return list(found.values())
-
-    def commands(self, expected: Expected) -> list[dict[str, object]]:
-        return [
-            {
-                "name": heard.outcome.name,
-                "at": heard.at,
-                "payload": heard.outcome.payload,
-                "expiresAt": heard.outcome.expires_at,
-            }
-            for heard in self.heard(expected, CommandRecord)
-        ]
-
-    def published(self, expected: Expected) -> list[dict[str, object]]:
-        return [
-            {"topic": heard.outcome.topic, "at": heard.at, "severity": heard.outcome.alert.severity}
-            for heard in self.heard(expected, PublishRecord)
-        ]
-
     # Lists of outcomes.
 
-    def compared(self, written: Sequence[Closed], found: list[dict[str, object]]) -> Iterator[str]:
+    def compared(self, written: Sequence[Closed], found: list[Fields]) -> Iterator[str]:
         """Yield what differs, item by item. What the author left out is not compared."""
         wanted = [self.wanted(item) for item in written]
-        pairs = _aligned(wanted, found)
+        pairs = aligned(wanted, found)
         for number, (want, have) in enumerate(pairs, start=1):
             if want is None:
                 yield f"{number}. not expected: {self.written(_told(have or {}))}"
@@ -176,11 +117,11 @@ class _Judge:
                 yield f"{number}. did not come: {self.written(want)}"
             else:
                 for key, value in want.items():
-                    if not _agrees(key, value, have.get(key, MISSING)):
+                    if not agrees(key, value, have.get(key, MISSING)):
                         came = self.told(key, have.get(key, MISSING))
                         yield f"{number}. {key}: expected {self.told(key, value)}, was {came}"
 
-    def wanted(self, item: Closed) -> dict[str, object]:
+    def wanted(self, item: Closed) -> Fields:
         """What an author wrote about one outcome; instants in milliseconds."""
         told = {}
         for name in item.model_fields_set:
@@ -193,7 +134,7 @@ class _Judge:
             told[key] = value
         return {key: told[key] for key in sorted(told, key=_ORDER.index)}
 
-    def written(self, told: dict[str, object]) -> str:
+    def written(self, told: Fields) -> str:
         return ", ".join(f"{key} {self.told(key, value)}" for key, value in told.items())
 
     def told(self, key: str, value: object) -> str:
@@ -203,7 +144,7 @@ class _Judge:
             return self.time(value)
         if key == "steps" and isinstance(value, dict):
             return "{" + ", ".join(f"{step}: {self.time(at)}" for step, at in value.items()) + "}"
-        return _shown(value)
+        return shown(value)
 
     def time(self, instant: int) -> Moment:
         """An instant as an author writes it."""
@@ -229,12 +170,17 @@ class _Judge:
             yield Failure(placed.file, line, column, "metadata.name", message)
 
 
-_INSTANTS = frozenset(("startsAt", "firedAt", "endsAt", "at", "expiresAt"))
+_INSTANTS = frozenset(
+    ("startsAt", "firedAt", "endsAt", "at", "expiresAt", "confirmedAt", "windowStart", "windowEnd", "ts")
+)
 _OF_A_HISTORY = frozenset(("startsAt", "firedAt", "endsAt", "severity", "reason"))
 _ORDER = (
-    "name", "topic", "startsAt", "firedAt", "endsAt", "at", "severity", "value", "peak", "reason", "by",
-    "outcome", "steps", "payload", "expiresAt", "labels", "annotations",
-)  # fmt: skip
+    *("name", "topic", "fence", "event", "ts", "windowStart", "windowEnd", "startsAt", "confirmedAt"),
+    *("firedAt", "endsAt", "at", "severity", "value", "peak", "reason", "by", "visitSeconds", "speed"),
+    *("limit", "values", "group", "final", "update", "outcome", "steps", "payload", "expiresAt"),
+    *("labels", "annotations"),
+)
+"""In which a line tells them."""
 
 
 def _told(have: dict[str, object]) -> dict[str, object]:
@@ -245,86 +191,3 @@ def _told(have: dict[str, object]) -> dict[str, object]:
         for key in _ORDER
         if key in have and key not in quiet and (have[key] is not None or key == "endsAt")
     }
-
-
-def _aligned(
-    wanted: list[dict[str, object]], found: list[dict[str, object]]
-) -> list[tuple[dict[str, object] | None, dict[str, object] | None]]:
-    """Pair what was wanted with what came, in order, leaving out as little as can be.
-
-    The longest common subsequence; what stands between two pairs of it is paired one by one.
-    """
-    rows, columns = len(wanted), len(found)
-    longest = [[0] * (columns + 1) for _ in range(rows + 1)]
-    for row in reversed(range(rows)):
-        for column in reversed(range(columns)):
-            longest[row][column] = (
-                longest[row + 1][column + 1] + 1
-                if _meets(wanted[row], found[column])
-                else max(longest[row + 1][column], longest[row][column + 1])
-            )
-    pairs: list[tuple[dict[str, object] | None, dict[str, object] | None]] = []
-    row = column = 0
-    wants: list[dict[str, object]] = []
-    haves: list[dict[str, object]] = []
-
-    def between() -> None:
-        for place in range(max(len(wants), len(haves))):
-            want = wants[place] if place < len(wants) else None
-            have = haves[place] if place < len(haves) else None
-            pairs.append((want, have))
-        wants.clear()
-        haves.clear()
-
-    while row < rows or column < columns:
-        if row < rows and column < columns and _meets(wanted[row], found[column]):
-            between()
-            pairs.append((wanted[row], found[column]))
-            row, column = row + 1, column + 1
-        elif column == columns or (row < rows and longest[row + 1][column] >= longest[row][column + 1]):
-            wants.append(wanted[row])
-            row += 1
-        else:
-            haves.append(found[column])
-            column += 1
-    between()
-    return pairs
-
-
-def _meets(wanted: dict[str, object], found: dict[str, object]) -> bool:
-    return all(_agrees(key, value, found.get(key, MISSING)) for key, value in wanted.items())
-
-
-def _agrees(key: str, wanted: object, found: object) -> bool:
-    """Of labels and annotations only those are compared that the author names."""
-    if key in ("labels", "annotations") and isinstance(wanted, dict) and isinstance(found, dict):
-        found = {name: text for name, text in found.items() if name in wanted}
-    return _equal(wanted, found)
-
-
-def _equal(wanted: object, found: object) -> bool:
-    """Equal as an author means it: 135 is 135.0, and rounding in the ninth digit is none."""
-    if isinstance(wanted, bool) or isinstance(found, bool):
-        return wanted is found
-    if isinstance(wanted, int) and isinstance(found, int):
-        return wanted == found
-    if isinstance(wanted, int | float) and isinstance(found, int | float):
-        return math.isclose(wanted, found, rel_tol=1e-9, abs_tol=1e-12)
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return wanted.keys() == found.keys() and all(_equal(wanted[key], found[key]) for key in wanted)
-    if isinstance(wanted, list | tuple) and isinstance(found, list | tuple):
-        return len(wanted) == len(found) and all(map(_equal, wanted, found))
-    return wanted == found
-
-
-def _shown(value: object) -> str:
-    """A value as it stands in YAML."""
-    if isinstance(value, str):
-        return value if value.replace("-", "").isalnum() else quote(value, 200)
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_shown, value)) + "]"
-    return quote(value, 200)

@@ -4,13 +4,22 @@ An uplink that is there ticks once a second, from the test's start to its end. S
 noticed as it would be in the cluster: when silence has lasted longer than `quietAfter`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rules.engine import NOTHING, Engine, Event, Fold, Registration, RuleSet, Standing
+from rules.engine import (
+    NOTHING,
+    AggregationEngine,
+    Engine,
+    Event,
+    Fold,
+    Geofences,
+    Registration,
+    RuleSet,
+    Standing,
+)
 from rules.engine.memory import FOREVER
-from rules.testing.scripts import Message, Question, Registry, Restart, Script, Uplink
+from rules.testing.entries import Message, Question, Registry, Restart, Script, Uplink
 
 TICK_MS = 1_000
 _LONGEST_GAP_MS = 5_000
@@ -52,8 +61,13 @@ def run(script: Script, rules: RuleSet, **options: Any) -> Ran:
 class _Stage:
     def __init__(self, script: Script, rules: RuleSet, options: dict[str, Any]) -> None:
         self._script = script
-        self._engine = Engine(rules, quiet_after_ms=script.quiet_after_ms, **options)
-        self._folds: Sequence[Fold[Any]] = [self._engine]
+        quiet_after_ms = script.quiet_after_ms
+        self._engine = Engine(rules, quiet_after_ms=quiet_after_ms, **options)
+        self._folds: list[Fold[Any]] = [self._engine]
+        if rules.fence_rules:
+            self._folds.append(Geofences(rules, quiet_after_ms=quiet_after_ms))
+        if rules.aggregations:
+            self._folds.append(AggregationEngine(rules, quiet_after_ms=quiet_after_ms))
         self._vehicles: dict[str, _Vehicle] = {}
         self._ran = Ran()
         self._ticked = script.start

@@ -4,114 +4,49 @@ What a name or a value means is judged here, against the catalog and the rules o
 wrong is found at once, as for rules.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from rules.documents import Diagnostic, Expectation, Loaded, Placed, RuleTest, did_you_mean, quote
+from rules.documents import Diagnostic, Loaded, Placed, RuleTest, did_you_mean, quote
 from rules.documents.diagnostics import Path
-from rules.documents.rule_test import Happening, Moment, Registered, instant_of
+from rules.documents.rule_test import SORTS, Happening, Registered, instant_of
 from rules.documents.samples import Fix, SampleProblem, Value, read_positions, read_samples
 from rules.documents.signal_catalog import NUMERIC, DecoderPath, SignalCatalog
 from rules.engine import NOTHING, Registration, RegistrationError, registration
 from rules.instants import parse_instant
+from rules.testing.entries import Entry, Expected, Message, Question, Registry, Restart, Script, Uplink
+from rules.testing.values import misfit, worded
+
+_OF_ALERTS = frozenset(("state", "alerts", "commands", "published"))
+_OF_FENCES = frozenset(("events", "commands", "published"))
+_OF_WINDOWS = frozenset(("aggregates", "late"))
 
 POSITION = "position"
 """The track that is no signal's."""
 
 
-@dataclass(slots=True)
-class Message:
-    """What a vehicle says; `at` is its event time. Milliseconds since the epoch."""
-
-    received_at: int
-    vehicle: str
-    at: int
-    signals: dict[str, Value] = field(default_factory=dict)
-    position: Fix | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """The registry says this of a vehicle; None: the vehicle is forgotten."""
-
-    received_at: int
-    vehicle: str
-    known: Registration | None
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """All states are packed and read again."""
-
-    received_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Uplink:
-    """The uplink goes away, or is back."""
-
-    received_at: int
-    is_back: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """How does a rule stand? `index` is the expectation's."""
-
-    received_at: int
-    index: int
-    vehicle: str
-    rule: str
-
-
-Entry = Message | Registry | Restart | Uplink | Question
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """An expectation with the names that its author left out."""
-
-    index: int
-    vehicle: str
-    rule: str | None
-    """None where a sort of outcome is expected of all rules together."""
-    what: Expectation
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A test, ready to run."""
-
-    placed: Placed[RuleTest]
-    rules: frozenset[str]
-    """The names of the rules that run."""
-    start: int
-    quiet_after_ms: int
-    entries: tuple[Entry, ...]
-    end: int
-    expected: tuple[Expected, ...]
-
-    @property
-    def name(self) -> str:
-        """The test's."""
-        return self.placed.document.metadata.name
-
-    def instant(self, moment: Moment) -> int:
-        """Milliseconds since the epoch of an instant that the test names."""
-        return instant_of(moment, self.start)
-
-
-def scripts(loaded: Loaded, rules: Iterable[str]) -> tuple[list[Script], list[Diagnostic]]:
-    """Return the tests of a set that has these rules, and all that is wrong with tests."""
+def scripts(loaded: Loaded) -> tuple[list[Script], list[Diagnostic]]:
+    """Return the tests of a set, and all that is wrong with them."""
     catalog = loaded.catalog
     if catalog is None:
         return [], []
-    names = sorted(set(rules))
+    sorts: dict[str, frozenset[str]] = {}
+    kinds: list[tuple[tuple[Placed[Any], ...], frozenset[str]]] = [
+        (loaded.alert_rules, _OF_ALERTS),
+        (loaded.sequence_rules, _OF_ALERTS),
+        (loaded.geofence_rules, _OF_FENCES),
+        (loaded.aggregation_rules, _OF_WINDOWS),
+    ]
+    for rules, its in kinds:
+        for rule in rules:
+            name = rule.document.metadata.name
+            sorts[name] = sorts.get(name, frozenset()) | its
     found: list[Script] = []
     findings: list[Diagnostic] = []
     for placed in loaded.rule_tests:
-        writer = _Writer(placed, catalog.document, names)
+        writer = _Writer(placed, catalog.document, sorts)
         script = writer.script()
         findings += writer.findings
         if script is not None:
@@ -123,7 +58,8 @@ def scripts(loaded: Loaded, rules: Iterable[str]) -> tuple[list[Script], list[Di
 class _Writer:
     placed: Placed[RuleTest]
     catalog: SignalCatalog
-    names: list[str]
+    sorts: Mapping[str, frozenset[str]]
+    """By the name of each rule, what may be expected of it."""
     findings: list[Diagnostic] = field(default_factory=list)
 
     def find(self, code: str, path: Path, message: str, hint: str | None = None) -> None:
@@ -139,8 +75,8 @@ class _Writer:
         spec = self.placed.document.spec
         self.start = parse_instant(spec.start)
         for index, name in enumerate(spec.rules):
-            self.rule_is_known(name, self.names, ("spec", "rules", index))
-        running = [name for name in self.names if not spec.rules or name in spec.rules]
+            self.rule_is_known(name, list(self.sorts), ("spec", "rules", index))
+        running = [name for name in sorted(self.sorts) if not spec.rules or name in spec.rules]
         messages = [each for vehicle in spec.vehicles for each in self.tracks(vehicle)]
         named = [*spec.vehicles, *spec.registry, *(step.vehicle for step in spec.steps if step.vehicle)]
         self.vehicles = list(dict.fromkeys(named))
@@ -149,8 +85,8 @@ class _Writer:
             for vehicle, registered in spec.registry.items()
         ]
         steps = [entry for index, step in enumerate(spec.steps) for entry in self.step(index, step)]
-        expected = list(self.expectations(running))
-        if self.findings:
+        expected = [] if any(self.placed.document.findings()) else list(self.expectations(running))
+        if self.findings or any(self.placed.document.findings()):
             return None
         questions = [
             Question(instant_of(it.what.at, self.start), it.index, it.vehicle, it.rule)
@@ -211,7 +147,7 @@ class _Writer:
             if isinstance(written, str):
                 values = read_samples(written)
                 if signal.type == "string":
-                    values = [_word(value) for value in values]
+                    values = [worded(value) for value in values]
                 return values if self.all_fit(signal, values, path) else []
         except SampleProblem as problem:
             place = (1, problem.offset + 1)
@@ -249,7 +185,7 @@ class _Writer:
         for index, value in enumerate(values):
             if value is None:
                 continue
-            reason = _misfit(signal, value)
+            reason = misfit(signal, value)
             if reason is not None:
                 place = path if len(values) == 1 else (*path, index)
                 written = f"{value:g}" if isinstance(value, float) else quote(value)
@@ -305,12 +241,21 @@ class _Writer:
             path: Path = ("spec", "expect", index)
             vehicle = self.vehicle(what.vehicle, path)
             rule = what.rule
+            sort = next(sort for sort in SORTS if getattr(what, sort) is not None)
             if rule is not None:
                 self.rule_is_known(rule, running, (*path, "rule"))
-            elif len(running) == 1:
-                rule = running[0]
-            elif what.state is not None or what.alerts is not None:
-                self.find("TT306", path, "several rules run here: which one is meant?", "rule: …")
+            else:
+                able = [name for name in running if sort in self.sorts[name]]
+                if len(able) == 1:
+                    rule = able[0]
+                elif not able:
+                    self.find("TT309", (*path, sort), f"no rule that runs here has {sort}")
+                elif sort not in ("commands", "published"):
+                    self.find("TT306", path, "several rules run here: which one is meant?", "rule: …")
+            if rule is not None and rule in self.sorts and sort not in self.sorts[rule]:
+                message = f"{quote(rule)} is a rule that has no {sort}"
+                hint = f"it has {', '.join(each for each in SORTS if each in self.sorts[rule])}"
+                self.find("TT309", (*path, sort), message, hint)
             yield Expected(index, vehicle, rule, what)
 
     def vehicle(self, named: str | None, path: Path) -> str:
@@ -324,30 +269,3 @@ class _Writer:
             hint = did_you_mean(named, self.vehicles) or "a vehicle has tracks, or a step with a message"
             self.find("TT303", (*path, "vehicle"), f"no vehicle {quote(named)} is here", hint)
         return named
-
-
-def _word(value: Value | None) -> Value | None:
-    """A word or a number among the samples of a text signal is a text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return value
-
-
-def _misfit(signal: DecoderPath, value: Value) -> str | None:
-    """Why `normalize` would drop a value; None if it would not."""
-    if signal.type in NUMERIC:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"is no number, and {signal.name} is a {signal.type}"
-        if signal.type not in ("double", "float") and value != int(value):
-            return f"is not whole, and {signal.name} is a {signal.type}"
-        if signal.minimum is not None and value < signal.minimum:
-            return f"is below {signal.minimum:g}, the least of {signal.name}"
-        if signal.maximum is not None and value > signal.maximum:
-            return f"is above {signal.maximum:g}, the most of {signal.name}"
-    elif isinstance(value, str) != (signal.type == "string") or not isinstance(value, str | bool):
-        return f"is no {signal.type}, which {signal.name} is"
-    if signal.allowed is not None and value not in signal.allowed:
-        return f"is not one of {', '.join(map(str, sorted(signal.allowed, key=str)))}"
-    return None

@@ -8,9 +8,10 @@ from rules.compile import compile_rules
 from rules.documents import Diagnostic, Loaded
 from rules.engine import RuleSet
 from rules.testing.coverage import Coverage, Observers
+from rules.testing.entries import Script
 from rules.testing.expectations import Failure, failures
 from rules.testing.runs import run
-from rules.testing.scripts import Script, scripts
+from rules.testing.scripts import scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,7 @@ class Suite:
 def suite(loaded: Loaded) -> Suite | list[Diagnostic]:
     """Return the tests of a set, or everything that is wrong with its rules and its tests."""
     rules = compile_rules(loaded)
-    names = {placed.document.metadata.name for placed in (*loaded.alert_rules, *loaded.sequence_rules)}
-    found, findings = scripts(loaded, names)
+    found, findings = scripts(loaded)
     if isinstance(rules, list):
         return [*rules, *findings]
     if findings:
@@ -92,4 +92,6 @@ def only(rules: RuleSet, names: frozenset[str]) -> RuleSet:
         rules=tuple(rule for rule in rules.rules if rule.name in names),
         sequences=tuple(pattern for pattern in rules.sequences if pattern.name in names),
         absences=tuple(absence for absence in rules.absences if absence.name in names),
+        fence_rules=tuple(rule for rule in rules.fence_rules if rule.name in names),
+        aggregations=tuple(rule for rule in rules.aggregations if rule.name in names),
     )
