@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 
 from rules.engine.literals import Decision, decision_of
-from rules.engine.memory import FACT, Layout, Look
+from rules.engine.memory import FACT, Layout, Look, Memory
 from rules.engine.needs import needed
 from rules.engine.ruleset import Compiled, Read, Template
 from rules.language.values import UNKNOWN, UnknownValue
@@ -38,6 +38,7 @@ class Expression:
         "_evaluate",
         "_fast",
         "_needs",
+        "_needs_facts",
         "_over_values",
         "ages",
         "compiled",
@@ -71,6 +72,7 @@ class Expression:
         self._evaluate = compiled.evaluate
         self._fast: Callable[..., object] | None = None
         self._needs: frozenset[int] | None = None
+        self._needs_facts: Mapping[str, str] | None = None
         self.slots_of_locals: Mapping[str, int] = {
             read.name: slot
             for read, (kind, slot) in zip(compiled.reads, self.places, strict=True)
@@ -106,6 +108,25 @@ class Expression:
                 slot for (kind, slot), read in pairs if kind == "value" and read.name in names
             )
         return self._needs
+
+    @property
+    def needs_facts(self) -> Mapping[str, str]:
+        """What the registry must say if the expression is to be true: local to key."""
+        if self._needs_facts is None:
+            names = needed(self.compiled.source) if self.facts else ()
+            self._needs_facts = {
+                read.name: read.signal
+                for read in self.compiled.reads
+                if read.kind == "local" and read.signal in self.facts and read.name in names
+            }
+        return self._needs_facts
+
+    def lacks(self, memory: Memory, carried: frozenset[int] = frozenset()) -> bool:
+        """Whether something is unknown without which the expression is not true; `carried` is known."""
+        values, facts = memory.values, memory.facts
+        return any(values[slot] is UNKNOWN for slot in self.needs - carried) or any(
+            key not in facts for key in self.needs_facts.values()
+        )
 
     def value(self, look: Look) -> object:
         """The value at an instant, UNKNOWN where it is unknown. Raises what the language calls an error."""

@@ -43,11 +43,11 @@ class Observer:
                 vehicle.memory.take(slot, ts, value)
         self._doubts.moved[:] = shape.watched
         look = Look(vehicle.memory, vehicle.vehicle_id, ts, shape.slots)
-        values = vehicle.memory.values
+        memory = vehicle.memory
         holding = 0
         for index in bits(shape.others):
             when = self._rules[index].when
-            if any(values[slot] is UNKNOWN for slot in when.needs - shape.slots):
+            if when.lacks(memory, shape.slots):
                 self._doubts.skipped |= 1 << index
                 continue
             try:
@@ -80,7 +80,7 @@ class Observer:
                 with suppress(Exception):
                     truth = when.over_values(values)
             if truth is not True and truth is not False:
-                if any(values[slot] is UNKNOWN for slot in when.needs):
+                if when.lacks(vehicle.memory):
                     touched |= vehicle.expect & bit
                     doubts.skipped |= bit
                     continue

@@ -144,11 +144,12 @@ def shape_run(
             lines.append(f" {name} = {read}")
     lowest = min(conditions, default=0)  # bits count from here: wide integers are slow to write and to read
     lines.append(" _m = 0")
-    needing: dict[frozenset[int], list[int]] = {}
+    needing: dict[tuple[str, ...], list[int]] = {}
     for index, expression in conditions.items():
-        needing.setdefault(expression.needs.difference(values), []).append(index)
+        signals = [f"_v[{slot}]" for slot in sorted(expression.needs.difference(values))]
+        needing.setdefault((*signals, *sorted(expression.needs_facts)), []).append(index)
     for needs, indexes in needing.items():
-        known = " and ".join(f"_v[{slot}] is not UNKNOWN" for slot in sorted(needs))
+        known = " and ".join(f"{it} is not UNKNOWN" for it in needs)
         lines.append(f" if {known or True}:")
         for index in indexes:
             space[f"_e{index}"] = expression = conditions[index]

@@ -58,6 +58,12 @@ def _meant(facts: dict[str, object], key: str) -> object:
     return (type(value), value) if key.endswith("?") or isinstance(value, float) else None
 
 
+def _x_more_than_y(view: View) -> bool | None:
+    """Nothing tells which type is meant: any will do, if both have it; two types are an error."""
+    x, y = view.facts.get("x"), view.facts.get("y")
+    return more(x, y) if type(x) is type(y) else None
+
+
 A = "vehicle.attributes"
 ON_FACTS = (
     _said(f"a > {A}.x", lambda v: more(v.value("a"), _number(v, "x")), "a", "x"),
@@ -68,7 +74,7 @@ ON_FACTS = (
         "x",
     ),
     _said(f"has({A}.x) && a > 2", lambda v: both("x" in v.facts, more(v.value("a"), 2)), "a", "x?"),
-    _said(f"{A}.x > {A}.y", lambda v: more(_number(v, "x"), _number(v, "y")), "", "x y"),
+    _said(f"{A}.x > {A}.y", _x_more_than_y, "", "x? y?"),
     _said('vehicle.labels.k == "p"', lambda v: None if "k" not in v.facts else v.facts["k"] == "p", "", "k?"),
 )
 CLEARS_ON_FACTS = (_said(f"a < {A}.y", lambda v: less(v.value("a"), _number(v, "y")), "a", "y"),)
