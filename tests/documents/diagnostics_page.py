@@ -1,13 +1,15 @@
-"""docs/diagnostics.md is made from the tables of codes.
+"""docs/diagnostics.md is made from the tables of codes, docs/rules.schema.json from the models of documents.
 
-`python -m tests.documents.diagnostics_page` writes it, and a test compares.
+`python -m tests.documents.diagnostics_page` writes both, and tests compare.
 """
 
+import json
 from pathlib import Path
 
-from rules.documents import CODES
+from rules.documents import CODES, editor_schema
 from rules.language import CODES as LANGUAGE_CODES
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "rules.schema.json"
 PAGE = Path(__file__).parents[2] / "docs" / "diagnostics.md"
 
 
@@ -19,6 +21,11 @@ def rows(first: str) -> str:
         for code, (title, advice) in sorted(every_code.items())
         if code.startswith(first)
     )
+
+
+def schema_text() -> str:
+    """What `telltale rules schema` prints."""
+    return json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def page() -> str:
@@ -68,3 +75,4 @@ the program by `python -m tests.documents.diagnostics_page`.
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
