@@ -1,14 +1,18 @@
 """The rings of a vehicle as bytes, in parts of bounded size, of which a checkpoint writes those that changed.
 
-A part holds CHUNK samples, at most 1 KB; of them only the newest is ever written twice. What was condensed is
-in parts of 16 buckets, written anew at each condensing. Parts name the ring that they belong to by when it
-began, so what an earlier ring of the signal left behind (its rule had gone for a while) is recognised, and
-removed.
+A part holds CHUNK samples, some 650 bytes; before there are so many, PIECE samples, of which the newest part
+is written with each checkpoint: some 50 bytes. What was condensed is in parts of 16 buckets, written anew at
+each condensing. Parts name the ring that they belong to by when it began, so what an earlier ring of the
+signal left behind (its rule had gone for a while) is recognised, and removed. Signals are named by 64 bits of
+a hash.
 """
 
+import base64
+import hashlib
 import math
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -16,10 +20,10 @@ import msgspec
 
 from rules.engine.condensing import Bucket
 from rules.engine.memory import Memory
-from rules.engine.rings import CHUNK, Ring
+from rules.engine.rings import CHUNK, PIECE, Ring, names_of
 
 WINDOW = "window/"
-"""Before the name of a signal, a slash, and the number of the chunk, or `old-` and that of the buckets."""
+"""Before the hash of a signal's name, a slash, and what `names_of` says, or `old-` and a number."""
 
 _OLD = "old-"
 _BUCKETS = 16
@@ -33,7 +37,7 @@ def snapshot(memory: Memory) -> dict[str, bytes]:
     parts = {}
     for slot, ring in memory.rings.items():
         name = _name(memory, slot)
-        parts.update(_chunks(ring, name, 0))
+        parts.update(_samples(ring, name, 0))
         parts.update(_old(ring, name))
     return parts
 
@@ -53,7 +57,12 @@ def changed(memory: Memory) -> dict[str, bytes | None]:
             ring.old_parts = count
             ring.condensed_changed = False
         if ring.changed_from < len(ring.times):
-            parts.update(_chunks(ring, name, ring.changed_from // CHUNK))
+            chunk, count = divmod(ring.changed_from, CHUNK)
+            if (chunk + 1) * CHUNK <= len(
+                ring.times
+            ):  # it is whole now: one part takes the place of its pieces
+                parts.update(dict.fromkeys(name + it for it in names_of(ring.first_chunk + chunk, count)))
+            parts.update(_samples(ring, name, ring.changed_from))
             ring.changed_from = len(ring.times)
     return parts
 
@@ -62,9 +71,10 @@ def written(memory: Memory) -> list[str]:
     """The names of all parts that were ever written and are not yet removed."""
     names = []
     for slot, ring in memory.rings.items():
-        chunks = range(ring.first_chunk, ring.first_chunk - (-ring.changed_from // CHUNK))
-        numbers = [*ring.gone, *map(str, chunks), *(f"{_OLD}{place}" for place in range(ring.old_parts))]
-        names += [_name(memory, slot) + number for number in numbers]
+        ours = [*ring.gone, *(f"{_OLD}{place}" for place in range(ring.old_parts))]
+        for begin in range(0, ring.changed_from, CHUNK):
+            ours += names_of(ring.first_chunk + begin // CHUNK, ring.changed_from - begin)
+        names += [_name(memory, slot) + name for name in ours]
     return names
 
 
@@ -94,19 +104,35 @@ def restore(memory: Memory, parts: Mapping[str, bytes]) -> frozenset[str]:
 
 
 def _name(memory: Memory, slot: int) -> str:
-    return f"{WINDOW}{memory.layout.names[slot]}/"
+    return _name_of(memory.layout.names[slot])
 
 
-def _chunks(ring: Ring, name: str, first: int) -> dict[str, bytes]:
-    """The chunks of the samples from the place of one on."""
+@lru_cache(maxsize=4096)
+def _name_of(signal: str) -> str:
+    mark = hashlib.blake2b(signal.encode(), digest_size=8).digest()
+    return f"{WINDOW}{base64.urlsafe_b64encode(mark).decode().rstrip('=')}/"
+
+
+def _samples(ring: Ring, name: str, first: int) -> dict[str, bytes]:
+    """The parts of the samples from a place on, and of those that share a part with it."""
     parts = {}
-    for begin in range(first * CHUNK, len(ring.times), CHUNK):
-        times = ring.times[begin : begin + CHUNK]
-        values = ring.values[begin : begin + CHUNK]
-        steps = [after - before for before, after in pairwise(times)]
-        content = ring.began, times[0], steps, struct.pack(f">{len(values)}d", *values)
-        parts[f"{name}{ring.first_chunk + begin // CHUNK}"] = _FORMAT + _encode(content)
+    count, number = len(ring.times), ring.first_chunk
+    whole = count // CHUNK
+    for chunk in range(first // CHUNK, whole):
+        begin = chunk * CHUNK
+        parts[f"{name}{number + chunk:x}"] = _packed_samples(ring, begin, begin + CHUNK, number + chunk)
+    tail = whole * CHUNK
+    for begin in range(max(tail, first - first % PIECE), count, PIECE):
+        part = f"{name}{number + whole:x}.{(begin - tail) // PIECE}"
+        parts[part] = _packed_samples(ring, begin, begin + PIECE, number + whole)
     return parts
+
+
+def _packed_samples(ring: Ring, start: int, end: int, chunk: int) -> bytes:
+    times, values = ring.times[start:end], ring.values[start:end]
+    steps = [after - before for before, after in pairwise(times)]
+    packed = struct.pack(f">{len(values)}d", *values)
+    return _FORMAT + _encode((chunk - ring.began, times[0], steps, packed))
 
 
 def _old(ring: Ring, name: str) -> dict[str, bytes]:
@@ -143,10 +169,11 @@ def _content(packed: bytes) -> Any:
 
 
 def _restore(ring: Ring, contents: dict[str, Any]) -> None:
-    began = max(content[0] for content in contents.values())
-    ring.gone = [number for number, content in contents.items() if content[0] != began]
-    mine = {number: content for number, content in contents.items() if content[0] == began}
-    chunks = sorted((int(number), content) for number, content in mine.items() if not number.startswith(_OLD))
+    begins = {part: _began(part, content) for part, content in contents.items()}
+    began = max(begins.values())
+    ring.gone = [part for part in contents if begins[part] != began]
+    mine = {part: content for part, content in contents.items() if begins[part] == began}
+    chunks = sorted((_place(part), content) for part, content in mine.items() if not part.startswith(_OLD))
     ring.old_parts = len(mine) - len(chunks)
     rows = [row for place in range(ring.old_parts) for row in mine[f"{_OLD}{place}"][1]]
     times: list[int] = []
@@ -160,7 +187,17 @@ def _restore(ring: Ring, contents: dict[str, Any]) -> None:
         raise ValueError("its samples are not in order")
     if rows:
         ring.condense_to([_bucket(row) for row in rows])
-    ring.refill(began, chunks[0][0] if chunks else began, times, values)
+    ring.refill(began, chunks[0][0][0] if chunks else began, times, values)
+
+
+def _began(part: str, content: Any) -> int:
+    return int(content[0] if part.startswith(_OLD) else _place(part)[0] - content[0])
+
+
+def _place(part: str) -> tuple[int, int]:
+    """Which chunk the samples of a part are in, and which piece of it they are."""
+    chunk, _, piece = part.partition(".")
+    return int(chunk, 16), int(piece or "0")
 
 
 def _bucket(row: Any) -> Bucket:

@@ -14,13 +14,16 @@ Up to MOST samples are kept as they are. Then the older half becomes buckets (`c
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Final
 
 from rules.engine.condensing import Bucket, Condensed, condense, rise
 from rules.engine.ranks import Ranked
 
 CHUNK: Final = 64
-"""Samples that are written, and dropped, together."""
+"""Samples that are dropped together, and written together once there are so many."""
+PIECE: Final = 8
+"""Samples that are written together before; each part of them is written again until it is full."""
 MOST: Final = 2048
 """Samples that are kept as they are; at least the newest half of them always. Two CHUNKs, or a multiple."""
 _SCALE: Final = 60
@@ -111,7 +114,7 @@ class Ring:
         self.old_parts = 0
         """So many parts of buckets were written."""
         self.gone: list[str] = []
-        """Numbers of written chunks that are no more."""
+        """The names of written parts that are no more."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ring):
@@ -203,8 +206,8 @@ class Ring:
 
     def _drop(self, chunks: int) -> None:
         count = chunks * CHUNK
-        written = min(chunks, -(-self.changed_from // CHUNK))
-        self.gone += [str(self.first_chunk + chunk) for chunk in range(written)]
+        for chunk in range(chunks):
+            self.gone += names_of(self.first_chunk + chunk, self.changed_from - chunk * CHUNK)
         self.first_chunk += chunks
         self.dropped += count
         self.changed_from = max(0, self.changed_from - count)
@@ -249,9 +252,26 @@ class Ring:
     def refill(self, began: int, first_chunk: int, times: list[int], values: list[float]) -> None:
         """Take the samples of a snapshot."""
         self.began, self.first_chunk = began, first_chunk
-        for at, value in zip(times, values, strict=True):
-            self._add(at, value)
+        self.times, self.values = times, values
         self.changed_from = len(times)
+        kept = self.kept
+        if kept.sums or kept.rises:
+            self._total()
+        if kept.lows or kept.highs:
+            self._rank()
+
+    def _total(self) -> None:
+        """Add the samples up anew, all at once."""
+        ratios = [value.as_integer_ratio() for value in self.values]
+        self.scale = max(self.scale, max((bottom.bit_length() for _, bottom in ratios), default=0) - 1)
+        exacts = [top << self.scale - bottom.bit_length() + 1 for top, bottom in ratios]
+        if self.kept.sums:
+            self.sums = list(accumulate(exacts, initial=0))
+        if self.kept.squares:
+            self.squares = list(accumulate((exact * exact for exact in exacts), initial=0))
+        if self.kept.rises and exacts:
+            steps = [after - before if after >= before else after for before, after in pairwise(exacts)]
+            self.rises = list(accumulate(steps, initial=0))
 
     def next_leave(self, frontier: int) -> int:
         """The first instant from `frontier` on at which a sample leaves a timed window; NONE if none does."""
@@ -265,3 +285,10 @@ class Ring:
             if place < len(self.times):
                 soonest = min(soonest, self.times[place] + duration)
         return soonest
+
+
+def names_of(chunk: int, count: int) -> list[str]:
+    """The names of the parts of a chunk's first samples: of a whole chunk one, else one a piece."""
+    if count >= CHUNK:
+        return [f"{chunk:x}"]
+    return [f"{chunk:x}.{piece}" for piece in range(-(-count // PIECE))]

@@ -12,6 +12,7 @@ from rules import (
     parse,
 )
 from rules.engine import ring_parts
+from rules.engine.rings import PIECE
 from tests.engine.rulebook import SIGNALS, Drive, compiled, document, rule_set
 
 
@@ -154,7 +155,7 @@ def test_many_windows_share_the_samples_of_a_signal() -> None:
     for second in range(60):
         drive.say(second, speed=1.0)
     parts = drive.engine.snapshot(drive.vehicle)
-    assert [part for part in parts if part.startswith(ring_parts.WINDOW)] == ["window/Vehicle.Speed/0"]
+    assert sum(part.startswith(ring_parts.WINDOW) for part in parts) == -(-60 // PIECE)
 
 
 def test_a_set_has_windows_over_a_bounded_number_of_signals() -> None:
