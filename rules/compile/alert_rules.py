@@ -85,10 +85,7 @@ def value_of(part: Part, when: Compiled | None) -> Compiled | None:
     if text is None:
         reads = () if when is None else when.reads
         signals = list({read.signal for read in reads if read.kind != "local" and not is_inside(read.signal)})
-        if len(signals) != 1:
-            return None
-        compiled = environment.compile(signals[0])
-        return compiled if isinstance(compiled, Compiled) else None
+        return part.vocabulary.signal(signals[0]) if len(signals) == 1 else None
     value = part.expression(environment, text, ("spec", "value"))
     if value is not None and value.type not in _VALUE_TYPES:
         message = f"the value of an alert is a number, a bool or a string, this is a {value.type}"

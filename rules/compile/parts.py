@@ -59,6 +59,7 @@ class Vocabulary:
     """The signals over which some expression has a window."""
     attributes: dict[str, str] = field(default_factory=dict)
     """Attributes of vehicles, each with the type that the first expression which reads it means."""
+    _signals: dict[str, Compiled | None] = field(default_factory=dict)
     _environments: dict[tuple[tuple[str, Type], ...], Environment] = field(default_factory=dict)
     _set: "Vocabulary | None" = None
     """For a rule with words of its own: the vocabulary of the set."""
@@ -102,6 +103,15 @@ class Vocabulary:
         if name in RESERVED_WORDS:
             return f"{quote(name)} has a meaning of its own in expressions"
         return None
+
+    def signal(self, name: str) -> Compiled | None:
+        """A signal by itself: the value of most alerts, compiled once for all of them."""
+        if self._set is not None:
+            return self._set.signal(name)
+        if name not in self._signals:
+            compiled = self.environment().compile(name)
+            self._signals[name] = compiled if isinstance(compiled, Compiled) else None
+        return self._signals[name]
 
     def lineage(self, name: str) -> int:
         """The revision at which the state of a rule last began."""

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from rules.engine.literals import Literal
 
@@ -19,20 +19,17 @@ Claim = tuple[int, Literal]
 """The index of a rule, and a literal of its condition."""
 
 
-class Place(NamedTuple):
-    """Where a value stands. Every number strictly between `low` and `high` stands there, too."""
+Place = tuple[Any, Any, Any, int]
+"""Where a value stands: (low, high, where, opened).
 
-    low: Any
-    """The value itself for texts and truths."""
-    high: Any
-    where: Any
-    opened: int = 0
-    """A bit for each guarded rule whose guard holds here."""
-
+Every number strictly between `low` and `high` stands there, too; for texts and truths both are the value
+itself. `opened` has a bit for each guarded rule whose guard holds there. A plain tuple, because generated
+code looks into one for each signal of a message.
+"""
 
 NOT_A_NUMBER: Final = -1
 _ELSEWHERE: Final = object()
-NOWHERE: Final = Place(math.nan, math.nan, None)
+NOWHERE: Final[Place] = (math.nan, math.nan, None, 0)
 """Of a signal that is unknown."""
 ODD: Final = object()
 """`where` of a value that is not of the signal's type."""
@@ -167,7 +164,7 @@ class _Numbers:
         else:
             low = self._constants[index - 1] if index else -math.inf
             high = self._constants[index] if index < len(self._constants) else math.inf
-        return Place(low, high, where, _mask(self._openings.holding(where)))
+        return low, high, where, _mask(self._openings.holding(where))
 
     def _gates(self, literal: Literal) -> list[int]:
         """Between which places the literal turns: gate g lies between g and g + 1."""
@@ -200,7 +197,7 @@ class _Words:
         self._openings = _Claims((rule, frozenset(it.constants), it) for rule, it in claimed.openings)
         every = (*claimed.literals, *claimed.guards, *claimed.openings)
         self._places: dict[object, Place] = {
-            constant: Place(constant, constant, constant, _mask(self._openings.holding(constant)))
+            constant: (constant, constant, constant, _mask(self._openings.holding(constant)))
             for _, literal in every
             for constant in literal.constants
         }
@@ -210,7 +207,7 @@ class _Words:
         if type(value) is not self._kind:
             raise TypeError(f"{type(value).__name__}, not {self._kind.__name__}")
         place = self._places.get(value)
-        return Place(value, value, _ELSEWHERE, self._opened_elsewhere) if place is None else place
+        return (value, value, _ELSEWHERE, self._opened_elsewhere) if place is None else place
 
     def between(self, old: Any, new: Any) -> Sequence[int] | None:
         if old is None or new is None or old is ODD or new is ODD:

@@ -10,7 +10,6 @@ from rules.engine import state
 from rules.engine.absences import Now
 from rules.engine.alerts import Change, Phase
 from rules.engine.events import Event
-from rules.engine.masks import bits
 from rules.engine.memory import FOREVER, NEVER, Memory
 from rules.engine.observers import Observer
 from rules.engine.outcomes import Outcome
@@ -105,18 +104,22 @@ class Engine:
         attention = vehicle.attention
         expect = vehicle.expect
         touched = (holding ^ expect) & shape.others
+        doubts = self._doubts
+        if doubts.moved or vehicle.unsettled:
+            turned = program.index.turned(vehicle, doubts.moved, shape.mask)
+            if turned:
+                touched |= self._observer.turn(vehicle, turned)
         named = (vehicle.opened & shape.mask) | (expect & shape.guarded)
-        if named or self._doubts.moved or vehicle.unsettled:
-            turned = program.index.turned(vehicle, self._doubts.moved, shape.mask)
-            named = (vehicle.opened & shape.mask) | (expect & shape.guarded)
-            touched |= self._observer.review(vehicle, shape, turned.union(bits(named)))
+        if named:
+            touched |= self._observer.review(vehicle, shape, named & ~doubts.judged)
         if attention:
             touched |= attention & (shape.mask | shape.beside)
         if ts >= vehicle.due:
             touched |= self._observer.due_at(vehicle, ts) & shape.mask
-        if touched or self._doubts.errors:
+        if touched or doubts.errors:
             self._observer.message(vehicle, shape, touched, holding, Cause(event.received_at, ts), out)
-        self._doubts.clear()
+        if doubts.judged or doubts.skipped or doubts.unknown:
+            doubts.clear()
         if shape.sequences:
             cause = Cause(event.received_at, ts)
             self._observer.sequencer.message(vehicle, shape.sequences, shape.slots, cause, out)

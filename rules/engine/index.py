@@ -102,23 +102,25 @@ class ValueIndex:
         for slot in self.bounds:
             places[slot] = self._place(vehicle, slot)
         self._open(vehicle)
-        held = {index for slot, bounds in self.bounds.items() for index in bounds.guarded(places[slot].where)}
+        held = {index for slot, bounds in self.bounds.items() for index in bounds.guarded(places[slot][2])}
         self._note_unsettled(vehicle, held.union(bits(vehicle.expect & self.settled)))
 
     def unsettle(self, vehicle: "VehicleState", slots: Iterable[int]) -> None:
         """These signals have other values than before, and no rule was judged."""
         self._note_unsettled(vehicle, self._moved(vehicle, [slot for slot in slots if slot in self.bounds]))
 
-    def turned(self, vehicle: "VehicleState", slots: Collection[int], carried: int) -> set[int]:
-        """The settled rules to judge after a message: `slots` have left their places.
+    def turned(self, vehicle: "VehicleState", slots: list[int], carried: int) -> Collection[int]:
+        """The settled rules to judge after a message, some perhaps twice: `slots` have left their places.
 
         `carried` has the rules that read a signal of the message; what was unsettled of them is settled now.
         """
-        found = self._moved(vehicle, slots) if slots else set()
+        found = self._moved(vehicle, slots)
+        slots.clear()
         if vehicle.unsettled:
-            due = {index for index in vehicle.unsettled if carried >> index & 1}
-            vehicle.unsettled -= due
-            found |= due
+            due = [index for index in vehicle.unsettled if carried >> index & 1]
+            if due:
+                vehicle.unsettled.difference_update(due)
+                return [*found, *due]
         return found
 
     def may_move(self, vehicle: "VehicleState") -> int:
@@ -128,25 +130,28 @@ class ValueIndex:
             mask |= 1 << index
         return mask
 
-    def _moved(self, vehicle: "VehicleState", slots: Collection[int]) -> set[int]:
+    def _moved(self, vehicle: "VehicleState", slots: Collection[int]) -> Collection[int]:
         """Take note of where signals stand now. The settled rules whose condition may have turned."""
         places = vehicle.memory.places
-        found: set[int] = set()
+        found: list[int] = []
         anew = []
         is_opened = False
         for slot in slots:
-            old, new = places[slot], self._place(vehicle, slot)
-            places[slot] = new
-            is_opened = is_opened or old.opened != new.opened
-            between = self.bounds[slot].between(old.where, new.where)
+            bounds = self.bounds[slot]
+            _, _, before, was_opened = places[slot]
+            places[slot] = place = self._place(vehicle, slot)
+            _, _, where, opened = place
+            if was_opened != opened:
+                is_opened = True
+            between = bounds.between(before, where)
             if between is None:
                 anew.append(slot)
             else:
-                found.update(between)
+                found += between
         if is_opened:
             self._open(vehicle)
-        for slot in anew:
-            found.update(self._anew(vehicle, slot))
+        if anew:
+            return {*found, *(index for slot in anew for index in self._anew(vehicle, slot))}
         return found
 
     def _anew(self, vehicle: "VehicleState", slot: int) -> Iterable[int]:
@@ -155,10 +160,10 @@ class ValueIndex:
         A condition that became true by it has a guard that holds, here or at another signal.
         """
         places = vehicle.memory.places
-        yield from self.bounds[slot].guarded(places[slot].where)
+        yield from self.bounds[slot].guarded(places[slot][2])
         readers = self._readers[slot]
         for other in self._elsewhere.get(slot, ()):
-            for index in self.bounds[other].guarded(places[other].where):
+            for index in self.bounds[other].guarded(places[other][2]):
                 if readers >> index & 1:
                     yield index
         yield from bits(vehicle.expect & self.settled & readers)
@@ -171,12 +176,12 @@ class ValueIndex:
             return self.bounds[slot].place(value)
         except Exception:  # not of the signal's type: whoever reads it is judged each time
             nothing = object()
-            return Place(nothing, nothing, ODD, self._readers[slot] & (self.settled | self.guarded))
+            return nothing, nothing, ODD, self._readers[slot] & (self.settled | self.guarded)
 
     def _open(self, vehicle: "VehicleState") -> None:
         opened = 0
         for slot in self.bounds:
-            opened |= vehicle.memory.places[slot].opened
+            opened |= vehicle.memory.places[slot][3]
         vehicle.opened = opened
 
     def _note_unsettled(self, vehicle: "VehicleState", candidates: Iterable[int]) -> None:

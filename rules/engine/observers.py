@@ -6,7 +6,6 @@ or close. Within each, rules in the order of their names.
 """
 
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from operator import itemgetter
 
 from rules.engine.alerts import Alert, Change, Observation, Phase, end, observe
@@ -22,6 +21,9 @@ from rules.engine.sequencer import Sequencer
 from rules.engine.shapes import Shape
 from rules.engine.vehicle import VehicleState
 from rules.language.values import UNKNOWN
+
+_FEW = 4
+"""So many rules are judged one by one rather than all that read a window by generated code."""
 
 
 class Observer:
@@ -61,44 +63,62 @@ class Observer:
                 self._doubts.unknown.add(index)
         return holding
 
-    def review(self, vehicle: VehicleState, shape: Shape, indexes: Iterable[int]) -> int:
-        """Judge the rules that the index names. Those whose condition is not what their alert expects."""
-        doubts = self._doubts
-        values = vehicle.memory.values
-        settled = vehicle.program.index.settled
-        look = None
-        touched = 0
-        for index in indexes:
+    def turn(self, vehicle: VehicleState, turned: Iterable[int]) -> int:
+        """Judge settled rules. Those whose condition is not what their alert expects."""
+        doubts, values, expect = self._doubts, vehicle.memory.values, vehicle.expect
+        judged = holding = 0
+        odd = set()
+        for index in turned:
+            try:
+                truth = self._rules[index].when.over_values(values)
+            except Exception:
+                truth = None
             bit = 1 << index
-            if not self._rules[index].is_open(vehicle.time):
-                doubts.judged |= bit
-                touched |= bit & vehicle.expect
-                continue
-            when = self._rules[index].when
-            truth: object = None
-            if settled & bit:
-                with suppress(Exception):
-                    truth = when.over_values(values)
-            if truth is not True and truth is not False:
-                if when.lacks(vehicle.memory):
-                    touched |= vehicle.expect & bit
-                    doubts.skipped |= bit
-                    continue
-                if look is None:
-                    look = Look(vehicle.memory, vehicle.vehicle_id, vehicle.time, shape.slots)
-                try:
-                    truth = when.truth(look)
-                except Exception as error:
-                    doubts.errors.append((index, error))
-                if truth is None:
-                    doubts.unknown.add(index)
-            doubts.judged |= bit
+            judged |= bit
             if truth is True:
-                doubts.holding |= bit
-                touched |= bit & ~vehicle.expect
-            else:
-                touched |= bit & vehicle.expect
+                holding |= bit
+            elif truth is not False:
+                odd.add(index)
+        for index in odd:
+            judged &= ~(1 << index)
+        doubts.judged |= judged
+        doubts.holding |= holding
+        touched = (holding ^ expect) & judged
+        for index in odd:
+            touched |= self._exactly(vehicle, index, None)
         return touched
+
+    def review(self, vehicle: VehicleState, shape: Shape, named: int) -> int:
+        """Judge the rules of a mask. Those whose condition is not what their alert expects."""
+        look = Look(vehicle.memory, vehicle.vehicle_id, vehicle.time, shape.slots)
+        touched = 0
+        for index in bits(named):
+            touched |= self._exactly(vehicle, index, look)
+        return touched
+
+    def _exactly(self, vehicle: VehicleState, index: int, look: Look | None) -> int:
+        """Judge one rule that may be unknown. Its bit if the condition is not what its alert expects."""
+        doubts, bit = self._doubts, 1 << index
+        rule = self._rules[index]
+        when = rule.when
+        if not rule.is_open(vehicle.time):
+            doubts.judged |= bit
+            return vehicle.expect & bit
+        if when.lacks(vehicle.memory):
+            doubts.skipped |= bit
+            return vehicle.expect & bit
+        truth = None
+        try:
+            truth = when.truth(look or Look(vehicle.memory, vehicle.vehicle_id, vehicle.time))
+        except Exception as error:
+            doubts.errors.append((index, error))
+        doubts.judged |= bit
+        if truth is True:
+            doubts.holding |= bit
+            return bit & ~vehicle.expect
+        if truth is None:
+            doubts.unknown.add(index)
+        return bit & vehicle.expect
 
     def message(
         self,
@@ -218,7 +238,11 @@ class Observer:
         """
         program, doubts = vehicle.program, self._doubts
         turned = 0
+        may_move = program.index.may_move(vehicle)
         for readers in program.readers_of(left):
+            if (readers & may_move).bit_count() <= _FEW:
+                turned |= readers & may_move
+                continue
             quick = readers & ~program.aged  # an age that is reached at this very instant is exceeded here
             run = program.run_of(quick)
             if run is None:
@@ -257,6 +281,9 @@ class Observer:
                 seen.clear = True
             elif rule.clear_when is not None:
                 seen.clear = self._truth(vehicle, rule, rule.clear_when, look, out)
+                if seen.clear is False and rule.goes_on(alert):
+                    self._measure(vehicle, rule, alert, look, out)
+                    return
             elif seen.when is not None:
                 seen.clear = not seen.when
         was_resting = alert.phase is Phase.RESTING

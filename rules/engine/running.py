@@ -86,6 +86,15 @@ class RunningRule:
             and alert.unknown_since is None
         )
 
+    def goes_on(self, alert: Alert) -> bool:
+        """Whether an alert that fires, and is not clear, can only have its value moved."""
+        return (
+            len(self.ladder) == 1
+            and alert.clear_since is None
+            and alert.unknown_since is None
+            and not alert.by_silence
+        )
+
     def due(self, alert: Alert) -> int | None:
         """When time alone moves the alert."""
         return alerts.due(alert, self.rule)

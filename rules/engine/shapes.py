@@ -36,10 +36,7 @@ class Doubts:
 
     def clear(self) -> None:
         """The message is dealt with."""
-        if self.moved:
-            self.moved.clear()
-        if self.unknown:
-            self.unknown.clear()
+        self.unknown.clear()
         self.skipped = self.judged = self.holding = 0
 
     def forget(self, rules: int) -> None:

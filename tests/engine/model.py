@@ -465,7 +465,11 @@ class VehicleModel:
             life.row += 1
             life.hits.append(at)
         if max(at, life.since) - life.since >= rule.hold and self._enough(rule, life, at):
-            life.phase, life.hits, life.silent = "firing", [], by is not None and at > self.time
+            life.phase, life.hits, life.silent = (
+                "firing",
+                [],
+                by == "silence" or (by == "registry" and at > self.time),
+            )
             life.clear_since = life.unknown_since = None
             life.fired_at = life.moved = max(at, life.since)
             life.severity = "critical" if rule.critical and rule.critical.meaning(view) else "warning"

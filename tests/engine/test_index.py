@@ -322,12 +322,12 @@ def test_between_two_places_lies_every_comparison_that_turns(
     for value in values:
         place = bounds.place(value)
         held = {number for number, it in enumerate(literals) if _holds(it, value)}
-        assert set(bounds.guarded(place.where)) == held
+        assert set(bounds.guarded(place[2])) == held
         for other in values:
-            if place.low < other < place.high:
-                assert bounds.place(other).where == place.where
+            if place[0] < other < place[1]:
+                assert bounds.place(other)[2] == place[2]
         if before is not None:
-            found = bounds.between(before[0].where, place.where)
+            found = bounds.between(before[0][2], place[2])
             assert found is None or set(found) >= before[1] ^ held
             assert found is not None or math.isnan(value) or math.isnan(before[2])
         before = place, held, value
@@ -336,8 +336,8 @@ def test_between_two_places_lies_every_comparison_that_turns(
 def test_a_place_passes_what_turned_and_nothing_else() -> None:
     literals = [Literal("s_0", ">", (float(limit),)) for limit in range(10_000)]
     bounds = _numbers(literals).bounds()
-    assert bounds.between(bounds.place(100.5).where, bounds.place(103.5).where) == [101, 102, 103]
-    assert bounds.between(bounds.place(103.5).where, bounds.place(103.6).where) == []
+    assert bounds.between(bounds.place(100.5)[2], bounds.place(103.5)[2]) == [101, 102, 103]
+    assert bounds.between(bounds.place(103.5)[2], bounds.place(103.6)[2]) == []
 
 
 @given(st.sets(st.integers(0, 12_000)))
