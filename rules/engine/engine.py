@@ -7,7 +7,7 @@ the same log gives the same outcomes live, after a restart and in a backtest.
 from collections.abc import Iterable, Mapping
 
 from rules.engine import state
-from rules.engine.absences import Now
+from rules.engine.absences import Heard, Now
 from rules.engine.alerts import Change, Phase
 from rules.engine.events import Event
 from rules.engine.memory import FOREVER, NEVER, Memory
@@ -64,6 +64,7 @@ class Engine:
                 self._watcher.advance(vehicle, now, self._clock(vehicle, live_clock), out)
             else:
                 self._watcher.begin(vehicle, now)
+            vehicle.heard_changed |= vehicle.is_awaited
         if self._places is not None and event.position is not None:
             event = self._places.told_by(event)
         if ts < vehicle.time:
@@ -151,23 +152,23 @@ class Engine:
 
         Timers that were due before it fire first. Then the rules that no longer select the vehicle end, and
         those that now do, or whose condition reads what has changed, are observed. A vehicle that never spoke
-        has no time at which anything could begin: its rules see the registry with its first message.
+        has no time at which anything could begin, but silence: its rules see the registry with its first
+        message.
         """
         facts, before = registration.facts(), vehicle.memory.facts
-        if facts == before:
+        now = Now(live_clock, received_clock)
+        if vehicle.time == NEVER and (facts != before or not vehicle.heard):
+            self._expect(vehicle, facts, now, out)
+        if vehicle.time == NEVER or facts == before:
             return
         was, program = vehicle.program, self._programs.for_vehicle(vehicle.vehicle_id, facts)
-        if vehicle.time == NEVER:
-            vehicle.memory.facts, vehicle.program = facts, program
-            return
-        now = Now(live_clock, received_clock)
         at = self._pass_time(vehicle, now, out)
         vehicle.values_changed = True  # timers may be due earlier than before
         self._end(vehicle, was.enabled & ~program.enabled, now, at, reason=Change.DESELECTED, out=out)
         vehicle.memory.facts, vehicle.program = facts, program
         self._heed_edges(vehicle)
         program.index.locate(vehicle)
-        self._watcher.select(vehicle)
+        self._watcher.select(vehicle, Heard(vehicle.received_at, vehicle.live))
         differing = [key for key in facts.keys() | before.keys() if facts.get(key) != before.get(key)]
         touched = program.enabled & ~was.enabled | _readers(program, differing)
         firing = sum(1 << index for index, alert in vehicle.alerts.items() if alert.phase is Phase.FIRING)
@@ -177,7 +178,7 @@ class Engine:
 
     def forget(self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Outcome]) -> None:
         """Resolve what fires, then be as if the vehicle had never spoken; the registry is forgotten, too."""
-        if vehicle.time != NEVER:
+        if vehicle.time != NEVER or vehicle.heard:
             now = Now(live_clock, received_clock)
             at = self._pass_time(vehicle, now, out)
             self._end(vehicle, self._programs.everything, now, at, reason=Change.FORGOTTEN, out=out)
@@ -198,7 +199,8 @@ class Engine:
         """`next_deadline` of a vehicle that is still packed. Raises StateFormatError."""
         values = parts.get(state.VALUES)
         if values is None:
-            return None
+            deadline = state.absence_deadline(self._programs, parts)
+            return None if deadline >= FOREVER else deadline
         due, time, live, frontier = state.deadline(values)
         timetable = self._programs.timetable
         if timetable.mask:
@@ -268,7 +270,19 @@ class Engine:
     def _pass_time(self, vehicle: VehicleState, now: Now, out: list[Outcome]) -> int:
         """Fire what is due before the vehicle's clock, which is returned."""
         self.advance(vehicle, now.live, now.received, out)
+        if vehicle.time == NEVER:
+            return now.received
         return max(self._clock(vehicle, now.live), vehicle.swept - 1)
+
+    def _expect(
+        self, vehicle: VehicleState, facts: Mapping[str, object], now: Now, out: list[Outcome]
+    ) -> None:
+        """The registry says something of a vehicle that never spoke."""
+        was, program = vehicle.program, self._programs.for_vehicle(vehicle.vehicle_id, facts)
+        at = self._pass_time(vehicle, now, out)
+        self._end(vehicle, was.enabled & ~program.enabled, now, at, reason=Change.DESELECTED, out=out)
+        vehicle.memory.facts, vehicle.program = facts, program
+        self._watcher.expect(vehicle, now)
 
     def _end(
         self, vehicle: VehicleState, ended: int, now: Now, at: int, *, reason: Change, out: list[Outcome]

@@ -30,6 +30,8 @@ from rules.language.values import UNKNOWN
 
 VALUES = "values"
 """The part with the event time, the last-known values and the position."""
+HEARD = "heard"
+"""The part of a vehicle that is registered and never spoke: since when it is silent."""
 RULE = RunningRule.part
 """Before the name of a rule: the part with its alert."""
 SEQUENCE = RunningSequence.part
@@ -48,6 +50,8 @@ def snapshot(vehicle: VehicleState) -> dict[str, bytes]:
     parts = {}
     if vehicle.time != NEVER:
         parts[VALUES] = _values(vehicle)
+    elif vehicle.heard:
+        parts[HEARD] = _awaited(vehicle)
     for index, alert in vehicle.alerts.items():
         parts[RULE + vehicle.program.rules[index].rule.name] = _alert(alert)
     for index in vehicle.sequences:
@@ -65,6 +69,10 @@ def changed(vehicle: VehicleState) -> dict[str, bytes | None]:
     if vehicle.values_changed:
         parts[VALUES] = None if vehicle.time == NEVER else _values(vehicle)
         vehicle.values_changed = False
+    if vehicle.heard_changed:
+        vehicle.is_awaited = vehicle.time == NEVER and bool(vehicle.heard)
+        parts[HEARD] = _awaited(vehicle) if vehicle.is_awaited else None
+        vehicle.heard_changed = False
     if vehicle.rules_changed:
         for index in bits(vehicle.rules_changed):
             alert = vehicle.alerts.get(index)
@@ -92,6 +100,11 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
     """Fill the state of a new vehicle. Raises StateFormatError."""
     if VALUES in parts:
         _read(parts[VALUES], VALUES, _restore_values, vehicle)
+    if HEARD in parts:
+        vehicle.is_awaited = True
+        if VALUES not in parts:
+            ears = [ear for ear, _ in vehicle.program.ears]
+            vehicle.heard = _read(parts[HEARD], HEARD, _heard_of, vehicle.program.programs, ears)
     known = vehicle.program.programs.known
     strange = []
     for part, packed in parts.items():
@@ -105,7 +118,7 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
                 told.alert.rung = min(told.alert.rung, len(absence.ladder) - 1)
                 if absence in vehicle.program.absences or told.alert.phase is Phase.RESTING:
                     vehicle.absences[absence.index] = told
-            case None if part != VALUES:
+            case None if part not in (VALUES, HEARD):
                 strange.append(part)
     if vehicle.memory.rings:
         try:
@@ -120,10 +133,15 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
 
 def absence_deadline(programs: Programs, parts: Mapping[str, bytes]) -> int:
     """The live clock after which a silence may have something to do; FOREVER if none has."""
-    content = _read(parts[VALUES], VALUES, tuple)
-    last = Heard(content[1] + content[3], content[2])
-    heard = _read_heard(programs, range(len(programs.ears)), content, last)
     soonest = FOREVER
+    ears = range(len(programs.ears))
+    if VALUES in parts:
+        content = _read(parts[VALUES], VALUES, tuple)
+        heard = _read_heard(programs, ears, content, Heard(content[1] + content[3], content[2]))
+    elif HEARD in parts:
+        heard = _read(parts[HEARD], HEARD, _heard_of, programs, ears)
+    else:
+        return soonest
     for absence in programs.absences:
         part = ABSENCE + absence.rule.name
         told = _read(parts[part], part, unpack_told) if part in parts else None
@@ -131,6 +149,16 @@ def absence_deadline(programs: Programs, parts: Mapping[str, bytes]) -> int:
         if instant is not None and instant < soonest:
             soonest = instant
     return soonest
+
+
+def _awaited(vehicle: VehicleState) -> bytes:
+    first = min(vehicle.heard.values())
+    return _FORMAT + _encode((*first, pack_heard(vehicle.program.programs, vehicle.heard, first)))
+
+
+def _heard_of(programs: Programs, ears: Iterable[int], content: Any) -> dict[int, Heard]:
+    at, live, others = content
+    return unpack_heard(programs, ears, others, Heard(at, live))
 
 
 def _read_heard(programs: Programs, ears: Iterable[int], content: Any, last: Heard) -> dict[int, Heard]:

@@ -51,6 +51,9 @@ class VehicleState:
     """By ear, the last message; empty before the first, and where no rule is about silence."""
     absences: dict[int, Told] = field(default_factory=dict)
     """Silences that were told, by the index of their rule."""
+    is_awaited: bool = field(default=False, compare=False)
+    """It is registered and never spoke: what its ears know is a part of its own."""
+    heard_changed: bool = field(default=False, compare=False)
     values_changed: bool = field(default=False, compare=False)
     rules_changed: int = field(default=0, compare=False)
     sequences_changed: int = field(default=0, compare=False)
@@ -95,6 +98,7 @@ class VehicleState:
         for index in self.absences:
             self.absences_changed |= 1 << index
         self.values_changed = self.leftovers_gone = True
+        self.heard_changed = self.is_awaited
         self.leftovers = (*self.leftovers, *ring_parts.written(self.memory))
         self.program = program
         self.memory = Memory.empty(self.memory.layout)

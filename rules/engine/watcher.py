@@ -94,9 +94,14 @@ class Watcher:
             end(told, now.received, now.live, reason)
             self._tell(vehicle, self._absences[index], told, reason, cause=cause, look=look, out=out)
 
-    def select(self, vehicle: VehicleState) -> None:
-        """Other rules are for the vehicle than before: an ear that opens has heard the last message."""
-        last = Heard(vehicle.received_at, vehicle.live)
+    def expect(self, vehicle: VehicleState, now: Now) -> None:
+        """The registry knows a vehicle that never spoke: from the first that was said of it, it is silent."""
+        if vehicle.program.ears:
+            self.select(vehicle, min(vehicle.heard.values(), default=Heard(now.received, now.live)))
+            vehicle.heard_changed = vehicle.is_awaited = True
+
+    def select(self, vehicle: VehicleState, last: Heard) -> None:
+        """Other rules are for the vehicle than before: an ear that opens has heard what is `last`."""
         vehicle.heard = {ear: vehicle.heard.get(ear, last) for ear, _ in vehicle.program.ears}
 
     def next_deadline(self, vehicle: VehicleState) -> int:

@@ -37,6 +37,10 @@ class SilenceModel:
         self.ended: tuple[int, int] | None = None
         self.said: list[Told] = []
 
+    def register(self, received: int, live: int) -> None:
+        """The registry knows the vehicle."""
+        self.heard = self.heard or (received, live)
+
     def step(self, entry: Entry) -> list[Told]:
         self.said = []
         if self.heard is not None:

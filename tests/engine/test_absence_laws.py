@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.engine import AlertRecord, Engine, Outcome, RuleSet, Signal
+from rules.engine.registration import NOTHING
 from rules.engine.ruleset import Absence
 from tests.engine.absence_model import SilenceModel, SilenceRule, Told
 from tests.engine.logs import QUIET_AFTER, SEEDS, SIGNALS, Run, engine_for, restarts, rule_lists, running
@@ -77,23 +78,37 @@ def told(out: Sequence[Outcome]) -> list[Told]:
     ]
 
 
+def registered(engine: Engine, run: Run, received: int, live: int) -> None:
+    """The registry has a record of the vehicle, which says nothing about it."""
+    engine.register(run.vehicle, NOTHING, live, received, run.out)
+
+
 @settings(max_examples=400, deadline=None)
-@given(silences(), logs())
-def test_engine_says_what_the_plain_model_says(rules: list[SilenceRule], entries: list[Entry]) -> None:
+@given(silences(), logs(), st.booleans())
+def test_engine_says_what_the_plain_model_says(
+    rules: list[SilenceRule], entries: list[Entry], is_registered: bool
+) -> None:
     run = Run(engine_of(rules))
     models = [SilenceModel(rule) for rule in rules]
+    if is_registered:
+        registered(run.engine, run, 4990, 0)
+        for model in models:
+            model.register(4990, 0)
     for number, entry in enumerate(entries):
         expected = [line for model in models for line in model.step(entry)]
         assert sorted(told(run.step(entry))) == sorted(expected), f"entry {number}: {entry}"
 
 
 @settings(max_examples=150, deadline=None)
-@given(silences(), rule_lists(), logs(), st.integers(0, 2**32))
+@given(silences(), rule_lists(), logs(), st.integers(0, 2**32), st.booleans())
 def test_a_restart_at_any_point_changes_nothing(
-    rules: list[SilenceRule], others: list[RuleModel], entries: list[Entry], seed: int
+    rules: list[SilenceRule], others: list[RuleModel], entries: list[Entry], seed: int, is_registered: bool
 ) -> None:
     engine = engine_of(rules, others)
     steady, restarted = Run(engine), Run(engine)
+    if is_registered:
+        registered(engine, steady, 4990, 0)
+        registered(engine, restarted, 4990, 0)
     is_restart, is_checkpoint = restarts(seed, 0.3), restarts(seed + 1, 0.4)
     kept: dict[str, bytes] = {}
     for entry in entries:

@@ -144,6 +144,39 @@ def test_a_signal_that_never_comes_is_absent_from_the_first_message_on():
     assert told(road, "speechless") == [("firing", 1.0, 46.0, None, None)]
 
 
+def test_a_registered_vehicle_that_never_speaks_is_silent_from_its_record_on():
+    road = Road()
+    road.tick(3)
+    road.put(b"v1", b"{}", "vehicle.registry")
+    road.tick(30)
+    road.put(b"v1", b'{"labels": {"model": "ET5"}}', "vehicle.registry")
+    road.tick(60)
+    road.say("v1", CALM)
+    road.tick(2)
+    assert told(road) == [
+        ("firing", 3.0, 63.0, None, None),
+        ("resolved", 3.0, 63.0, 93.0, "cleared"),
+    ]
+    for cut in range(1, len(road.records), 3):
+        plan = [(cut, After.CHECKPOINT), (1, After.DEATH), (2, After.CHECKPOINT), (1, After.DEATH)]
+        assert run(new_logic, road.records, plan) == run(new_logic, road.records)
+    assert not [key for key in run(new_logic, road.records).state if key.endswith(b"heard")]
+
+
+def test_one_that_leaves_the_registry_is_silent_no_more():
+    road = Road()
+    road.tick()
+    road.put(b"v1", b"{}", "vehicle.registry")
+    road.tick(70)
+    road.put(b"v1", None, "vehicle.registry")
+    road.tick(70)
+    assert told(road) == [
+        ("firing", 1.0, 61.0, None, None),
+        ("resolved", 1.0, 61.0, 71.0, "forgotten"),
+    ]
+    assert run(new_logic, road.records).state == {}
+
+
 def test_keep_firing_for_and_cooldown_go_by_the_uplinks_too():
     road = Road()
     road.tick()
