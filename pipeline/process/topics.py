@@ -153,6 +153,12 @@ _LIST: Final = (
         event_type="dev.telltale.aggregate",
     ),
     Topic(
+        "vehicle.aggregate-partials",
+        "what each partition adds to groups of vehicles, of the stage aggregations to itself",
+        "group",
+        7,
+    ),
+    Topic(
         "vehicle.command-status",
         "the last known state of each command",
         "command id",

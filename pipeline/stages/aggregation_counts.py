@@ -9,7 +9,7 @@ from collections import Counter as Tally
 import structlog
 from prometheus_client import Counter, Gauge
 
-from rules.engine import AggregateRecord, LateRecord
+from rules.engine import AggregateRecord, GroupDropped, LateRecord
 from rules.engine.outcomes import RuleFailure
 
 _LOG_EVERY_MS = 60_000
@@ -24,6 +24,11 @@ RESULTS = Counter(
     ["rule", "kind"],
 )
 LATE = Counter("telltale_aggregations_late_total", "Messages too late for all windows of a rule", ["rule"])
+DROPPED = Counter(
+    "telltale_aggregations_dropped_total",
+    "Messages of groups beyond those that a rule may have in a partition",
+    ["rule"],
+)
 FAILED = Counter("telltale_aggregations_rule_failed_total", "Evaluations of a rule that raised", ["rule"])
 
 
@@ -36,6 +41,7 @@ class AggregationCounts:
         self._results: Tally[tuple[str, str]] = Tally()
         self._late: Tally[str] = Tally()
         self._failed: Tally[str] = Tally()
+        self._dropped: Tally[str] = Tally()
         self._logged: dict[str, int] = {}
         self._log = structlog.get_logger("telltale.aggregations")
 
@@ -52,6 +58,8 @@ class AggregationCounts:
                 self._results[outcome.rule, kind] += 1
             case LateRecord():
                 self._late[outcome.rule] += 1
+            case GroupDropped():
+                self._dropped[outcome.rule] += 1
             case RuleFailure():
                 self._fail(outcome)
 
@@ -76,7 +84,7 @@ class AggregationCounts:
         for labels, number in self._results.items():
             RESULTS.labels(*labels).inc(number)
         self._results.clear()
-        for counter, tally in ((LATE, self._late), (FAILED, self._failed)):
+        for counter, tally in ((LATE, self._late), (FAILED, self._failed), (DROPPED, self._dropped)):
             for rule, number in tally.items():
                 counter.labels(rule).inc(number)
             tally.clear()

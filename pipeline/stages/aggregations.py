@@ -1,24 +1,28 @@
-"""vehicle.telemetry to vehicle.aggregates and vehicle.late: aggregation rules, folded over each vehicle."""
+"""vehicle.telemetry to vehicle.aggregates and vehicle.late: figures of vehicles and of groups of them."""
 
 from pipeline.process import Context, Process
 from pipeline.runtime import run_stage
 from pipeline.runtime.stage import Stage
 from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.documents import load_rules
-from pipeline.stages.folding import VehicleLogic
+from pipeline.stages.grouping import STAGE, AggregationLogic
+from pipeline.stages.partials import TOPIC
 from pipeline.stages.settings import RuleStageSettings
 from rules.engine import AggregationEngine
 
 
 def stage(settings: RuleStageSettings) -> Stage:
     """The stage, with the rules that the settings name. Raises ConfigurationError."""
-    engine = AggregationEngine(load_rules(settings.rules), quiet_after_ms=settings.quiet_after_ms)
+    quiet_after = settings.quiet_after_ms
+    engine = AggregationEngine(load_rules(settings.rules), quiet_after_ms=quiet_after)
     counts = AggregationCounts()
     return Stage(
-        name="aggregations",
-        inputs=("vehicle.telemetry", "vehicle.registry"),
-        logic=lambda _partition: VehicleLogic("aggregations", engine, counts),
-        outputs=("vehicle.aggregates", "vehicle.late", "vehicle.dead-letter"),
+        name=STAGE,
+        inputs=("vehicle.telemetry", "vehicle.registry", TOPIC),
+        logic=lambda partition: AggregationLogic(
+            (partition, settings.partitions), engine, counts, quiet_after
+        ),
+        outputs=("vehicle.aggregates", "vehicle.late", TOPIC, "vehicle.dead-letter"),
         check_keys=True,
     )
 
@@ -28,4 +32,4 @@ async def main(context: Context[RuleStageSettings]) -> None:
     await run_stage(context, stage(context.settings))
 
 
-process = Process("aggregations", RuleStageSettings, main, "Aggregation rules over telemetry: windows")
+process = Process(STAGE, RuleStageSettings, main, "Aggregation rules over telemetry: windows")

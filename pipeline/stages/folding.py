@@ -40,14 +40,21 @@ class Counts(Protocol):
         """A checkpoint is taken: tell Prometheus."""
 
 
+class Writer(Protocol):
+    """Writes what came of an event."""
+
+    def output(self, outcome: Any, received: int) -> Output | None:
+        """The record; None for what is no record. `received` is the partition's clock."""
+
+
 class VehicleLogic(Generic[S]):
     """One partition of a stage: its vehicles, their timers, its clocks."""
 
-    def __init__(self, stage: str, fold: Fold[S], counts: Counts) -> None:
+    def __init__(self, stage: str, fold: Fold[S], counts: Counts, writer: Writer | None = None) -> None:
         self._stage = stage
         self._fold = fold
         self._counts = counts
-        self._outputs = Outputs(stage)
+        self._outputs: Writer = writer or Outputs(stage)
         self._clocks = Clocks()
         self._deadlines = Deadlines()
         self._vehicles: dict[str, S] = {}

@@ -1,12 +1,14 @@
 """From what a rule brought about to the record that tells of it: topic, key, headers."""
 
+from typing import Any
+
 import orjson
 
 from pipeline.process.envelope import Envelope
 from pipeline.runtime.stage import Output
-from rules.engine import AggregateRecord, LateRecord
-from rules.engine.fence_outcomes import FenceOutcome, FencePublish, FenceRecord
-from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
+from rules.engine import AggregateRecord, GroupDropped, LateRecord
+from rules.engine.fence_outcomes import FencePublish, FenceRecord
+from rules.engine.outcomes import AlertRecord, CommandRecord, RuleFailure
 
 
 class Outputs:
@@ -19,12 +21,10 @@ class Outputs:
         self._late = Envelope("vehicle.late", stage)
         self._fences = Envelope("vehicle.geofence-events", stage)
 
-    def output(
-        self, outcome: Outcome | FenceOutcome | AggregateRecord | LateRecord, received: int
-    ) -> Output | None:
+    def output(self, outcome: Any, received: int) -> Output | None:
         """The record; None for what is counted only. `received` is the partition's clock."""
         match outcome:
-            case RuleFailure():
+            case RuleFailure() | GroupDropped():
                 return None
             case AlertRecord():
                 topic, vehicle_id, envelope = "vehicle.alerts", outcome.vehicle_id, self._alerts

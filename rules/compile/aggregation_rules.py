@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
@@ -56,6 +57,7 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
     exceptions = Exceptions(part, vocabulary.environment(), _AT_A_MESSAGE)
     if exceptions and part.is_right:
         where = exceptions.unless(vocabulary.environment(), spec.where or "true", ("spec", "where"))
+    groups = _groups(part)
     measures: list[Measure] = []
     types: dict[str, Type] = {}
     for name, text in spec.aggregates.items():
@@ -64,12 +66,14 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
             measures.append(measure[0])
             types[name] = measure[1]
     having = None
-    if spec.having is not None and len(types) == len(spec.aggregates):
+    if spec.having is not None and len(types) == len(spec.aggregates) and part.is_right:
         named = [each for each in vocabulary.named.values() if each.name not in types]
+        if groups is not None:
+            types |= {f"group.{by}": expression.type for by, expression in groups}
         results = Environment({}, locals=types, named=named).naming((), vocabulary.used)
         having = part.expression(results, spec.having, ("spec", "having"), BOOL)
         if having is not None:
-            _judge_having(part, having, measures)
+            _judge_having(part, having, measures, of_groups=groups is not None)
     if not part.is_right or any(each.severity == "error" for each in placed.document.findings()):
         return None
     emit, every = (spec.emit, 0) if isinstance(spec.emit, str) else ("every", spec.emit.every_ms)
@@ -79,6 +83,7 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
         window=_window(spec.window),
         measures=tuple(measures),
         where=where,
+        groups=groups,
         having=having,
         lateness_ms=spec.allowed_lateness_ms,
         emit=emit,
@@ -179,8 +184,32 @@ def _moved(problem: Problem, at: Argument | None) -> Problem:
     return replace(problem, line=problem.line + at.line - 1, column=column)
 
 
-def _judge_having(part: Part, having: Compiled, measures: Sequence[Measure]) -> None:
-    """Warn of a condition that holds where there is no sample of anything: it is never asked there."""
+def _groups(part: Part) -> tuple[tuple[str, Compiled], ...] | None:
+    """What tells groups apart; None for a rule by vehicle."""
+    group_by = part.placed.document.spec.group_by
+    if group_by is None:
+        return None
+    groups = []
+    for name, text in group_by.items():
+        path = ("spec", "groupBy", name)
+        value = _at_a_message(part, text, path)
+        if value is not None and value.type not in _TAKES["distinct"]:
+            part.find(
+                "TT223", path, f"a {value.type} does not tell groups apart", hint="take one value of it"
+            )
+        elif value is not None:
+            groups.append((name, value))
+    return tuple(groups)
+
+
+def _judge_having(part: Part, having: Compiled, measures: Sequence[Measure], *, of_groups: bool) -> None:
+    """Find a condition that holds where there is no sample of anything: it is never asked there."""
+    results = {measure.name for measure in measures}
+    named = [read.signal for read in having.reads if read.signal not in results]
+    if of_groups and (vehicles := [name for name in named if not name.startswith("group.")]):
+        message = f"a group has no {quote(vehicles[0])}"
+        part.find("TT225", ("spec", "having"), message, hint="name what it is grouped by: group.NAME")
+        return
     counts = {measure.name for measure in measures if measure.function in ("count", "distinct")}
     nothing = [0.0 if read.signal in counts else UNKNOWN for read in having.reads]
     try:
@@ -190,4 +219,5 @@ def _judge_having(part: Part, having: Compiled, measures: Sequence[Measure]) -> 
     if holds and having.reads:
         message = "this holds for a window without a message, and there is no record of such a window"
         hint = "an AlertRule with absentFor tells of silence"
-        part.find("TT224", ("spec", "having"), message, hint=hint, severity="warning")
+        severity: Literal["error", "warning"] = "error" if of_groups else "warning"
+        part.find("TT224", ("spec", "having"), message, hint=hint, severity=severity)

@@ -1,4 +1,4 @@
-"""AggregationRule: figures over windows of event time, for each vehicle.
+"""AggregationRule: figures over windows of event time, for each vehicle or for groups of vehicles.
 
 The words for windows are Flink's: tumbling, hopping and session windows; calendar windows follow a time zone.
 docs/aggregations.md says what each means here.
@@ -20,6 +20,7 @@ from rules.documents.durations import UNITS, Duration, format_duration
 from rules.documents.exceptions import Exceptable
 
 MOST_AGGREGATES = 32
+MOST_GROUP_NAMES = 8
 MOST_PANES = 1_440
 """Panes of one hopping window: a day by the minute."""
 SHORTEST_MS = 1_000
@@ -88,12 +89,13 @@ class AggregationRuleSpec(Exceptable):
     vehicles: Expression | None = None
     window: Window
     where: Expression | None = None
+    group_by: dict[AggregateName, Expression] | None = None
     aggregates: dict[AggregateName, str]
     having: Expression | None = None
     allowed_lateness_ms: Duration = 0
     emit: Literal["onClose", "onUpdate"] | Every = "onClose"
 
-    later: ClassVar = frozenset({"groupBy", "alert", "mode", "rollout"})
+    later: ClassVar = frozenset({"alert", "mode", "rollout"})
     elsewhere: ClassVar = {
         "when": "where",
         "filter": "where",
@@ -117,6 +119,8 @@ class AggregationRule(Document):
         if not 1 <= len(spec.aggregates) <= MOST_AGGREGATES:
             message = f"a rule has 1 to {MOST_AGGREGATES} aggregates, this one has {len(spec.aggregates)}"
             yield Finding("TT073", ("spec", "aggregates"), message, "samples: count()")
+        if spec.group_by is not None:
+            yield from _group_findings(spec)
         if spec.allowed_lateness_ms and spec.window.session_ms is not None:
             message = "a session that has ended is not changed any more"
             hint = "leave it out: late messages join the session that is open"
@@ -160,6 +164,19 @@ def _window_findings(window: Window) -> Iterator[Finding]:
     elif not is_time_zone(window.time_zone):
         message = f"no time zone is called {quote(window.time_zone)}"
         yield Finding("TT072", (*path, "timeZone"), message, "for example: Asia/Shanghai, Europe/Berlin, UTC")
+
+
+def _group_findings(spec: AggregationRuleSpec) -> Iterator[Finding]:
+    path: Path = ("spec", "groupBy")
+    names = spec.group_by or {}
+    if not 1 <= len(names) <= MOST_GROUP_NAMES:
+        message = f"a group is told by 1 to {MOST_GROUP_NAMES} expressions, here are {len(names)}"
+        yield Finding("TT076", path, message, "leave groupBy out for: by vehicle")
+    if spec.window.session_ms is not None:
+        message = "a session is one vehicle's, and these are groups of vehicles"
+        yield Finding(
+            "TT077", ("spec", "window", "session"), message, "take a fixed window, or leave groupBy out"
+        )
 
 
 def _hopping_findings(size: int, every: int | None, path: Path) -> Iterator[Finding]:

@@ -105,6 +105,10 @@ CODES: dict[str, Code] = {
     "TT073": Code("No aggregates, or too many", "Give the rule 1 to 32 of them."),
     "TT074": Code("Lateness for sessions", "A session that has ended stays; late messages join an open one."),
     "TT075": Code("Results too often", "emit: onUpdate tells of each change."),
+    "TT076": Code(
+        "Groups by nothing, or by too much", "1 to 8 expressions; leave groupBy out for: by vehicle."
+    ),
+    "TT077": Code("A session of several vehicles", "Sessions are of one vehicle; groups take fixed windows."),
     "TT080": Code("Not a sequence", "Give it 1 to 32 steps."),
     "TT081": Code("Two steps with one name", "A step's name belongs to one step of its rule."),
     "TT082": Code("A step that is not one thing", "A step has a when, or a not."),
@@ -162,10 +166,14 @@ CODES: dict[str, Code] = {
     ),
     "TT221": Code("An aggregate with wrong arguments", "docs/aggregations.md lists what each takes."),
     "TT222": Code("A value that this aggregate cannot take", "Numbers; sum and avg also take conditions."),
+    "TT223": Code(
+        "A value that cannot tell groups apart", "A text, a number or a condition, known at a message."
+    ),
     "TT224": Code(
         "A having that only asks for what is missing",
         "A window without a message has no record: see absentFor.",
     ),
+    "TT225": Code("A vehicle where there is a group", "Name groups by group.NAME; a group has no vehicle."),
     "TT230": Code("A selector that reads a signal", "It is judged by id, labels and attributes alone."),
     "TT231": Code("An attribute of two types", "A vehicle's attribute has one; of another it is unknown."),
     "TT240": Code("An adaptation of no rule", "Load the rule's file, too; names are those of metadata.name."),

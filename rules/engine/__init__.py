@@ -1,7 +1,9 @@
 """The engine: what a rule set makes of what vehicles say."""
 
 from rules.engine.aggregation.engine import AggregationEngine
+from rules.engine.aggregation.merging import Merger
 from rules.engine.aggregation.records import AggregateRecord, LateRecord
+from rules.engine.aggregation.sources import GroupDropped, GroupSample, Partial, Sources
 from rules.engine.engine import Engine
 from rules.engine.events import Event
 from rules.engine.failures import StateFormatError
@@ -24,8 +26,12 @@ __all__ = [
     "Event",
     "Fold",
     "Geofences",
+    "GroupDropped",
+    "GroupSample",
     "LateRecord",
+    "Merger",
     "Outcome",
+    "Partial",
     "PublishAction",
     "PublishRecord",
     "Registration",
@@ -35,6 +41,7 @@ __all__ = [
     "RuleSet",
     "Rung",
     "Signal",
+    "Sources",
     "Standing",
     "StateFormatError",
     "VehicleState",

@@ -216,6 +216,8 @@ class Aggregation:
     window: Fixed | Session
     measures: tuple[Measure, ...]
     where: Compiled | None = None
+    groups: tuple[tuple[str, Compiled], ...] | None = None
+    """What tells groups apart, by name; None: each vehicle by itself."""
     having: Compiled | None = None
     """Over the measures' names."""
     lateness_ms: int = 0

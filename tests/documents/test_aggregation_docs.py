@@ -28,4 +28,4 @@ def test_the_examples_compile():
     rules = compile_rules(parse([Source("page.yaml", "---\n".join(examples))]))
     assert isinstance(rules, RuleSet), [finding.format() for finding in rules]
     assert rules.warnings == ()
-    assert len(rules.aggregations) == 2
+    assert len(rules.aggregations) == 3

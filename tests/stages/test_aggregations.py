@@ -14,7 +14,7 @@ from pipeline.runtime.stage import Logic
 from pipeline.schemas import schema_of
 from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.aggregations import stage
-from pipeline.stages.folding import VehicleLogic
+from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.settings import RuleStageSettings
 from rules import RuleSet, compile_rules, load
 from rules.engine import AggregationEngine
@@ -38,7 +38,7 @@ _COUNTS = AggregationCounts()
 
 def new_aggregations() -> Logic:
     """A worker's logic for one partition, nothing restored yet."""
-    return VehicleLogic("aggregations", _ENGINE, _COUNTS)
+    return AggregationLogic((0, 1), _ENGINE, _COUNTS, QUIET_MS)
 
 
 def instant(milliseconds: int) -> str:
@@ -76,7 +76,8 @@ def test_another_vehicle_moves_nothing_of_a_silent_one(road, intrusions):
     for place, said in intrusions:
         place = min(place, len(busy))
         other = Road()
-        other.now = max((record.timestamp for record in busy[:place]), default=START)
+        heard = [record.timestamp for record in busy[:place] if record.topic == "vehicle.telemetry"]
+        other.now = max(heard, default=START)
         other.say("other", said)
         busy[place:place] = other.records
     alone = run(new_aggregations, road.records).outputs
@@ -201,6 +202,6 @@ def test_metrics_count_results_and_late_messages_by_rule():
 
 def test_the_stage_reads_telemetry_and_registry_and_holds_keys_to_their_partition():
     found = stage(RuleStageSettings(rules=(RULES,)))
-    assert found.inputs == ("vehicle.telemetry", "vehicle.registry")
+    assert found.inputs == ("vehicle.telemetry", "vehicle.registry", "vehicle.aggregate-partials")
     assert found.check_keys
     assert set(found.outputs) <= TOPICS.keys()

@@ -7,11 +7,13 @@ told of together, a second of the vehicle's time after the first of them.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rules.engine.aggregation import state
-from rules.engine.aggregation.records import AggregateRecord, LateRecord, late_id, window_id
-from rules.engine.aggregation.running import LateLook, RunningAggregation, Shape, is_sample
+from rules.engine.aggregation.records import AggregateRecord, LateRecord, late_id
+from rules.engine.aggregation.running import LateLook, RunningAggregation, Shape, group_value, is_sample
+from rules.engine.aggregation.sources import GroupSample
+from rules.engine.aggregation.telling import Cause, Subject, Teller, in_order
 from rules.engine.aggregation.vehicle import Status, VehicleWindows, Windows
 from rules.engine.events import Event
 from rules.engine.expressions import Expression
@@ -24,14 +26,6 @@ from rules.language.values import UNKNOWN
 
 Told = AggregateRecord | LateRecord | RuleFailure
 _MOST_SHAPES = 10_000
-_CLOSE, _FINAL, _TELL = 0, 1, 2
-
-
-class Cause(NamedTuple):
-    """What lets a window be told of: `silence`, `forgotten` or (None) a message, and when it was received."""
-
-    by: str | None
-    received_at: int
 
 
 class AggregationEngine:
@@ -46,8 +40,10 @@ class AggregationEngine:
         ordered = sorted(rules.aggregations, key=lambda rule: rule.name)
         texts = [measure.argument for rule in ordered for measure in rule.measures if measure.argument]
         texts += [part for rule in ordered for part in (rule.where, rule.vehicles) if part]
+        texts += [by for rule in ordered for _, by in rule.groups or ()]
         self.layout = layout_for(rules.signals, (), texts)
         self.rules = tuple(RunningAggregation(index, rule, self.layout) for index, rule in enumerate(ordered))
+        self.teller = Teller(self.rules, rules.revision)
         self._selectors = [
             None if rule.vehicles is None else Expression(rule.vehicles, self.layout) for rule in ordered
         ]
@@ -125,10 +121,9 @@ class AggregationEngine:
             vehicle.gone.add(state.VALUES)
         for index in sorted(vehicle.windows):
             rule, windows = self.rules[index], vehicle.windows[index]
-            for status in sorted(windows.windows.values(), key=lambda it: (it.end, it.start)):
-                self._tell(
-                    vehicle, rule, windows, status, Cause("forgotten", received_clock), out, final=True
-                )
+            cause = Cause("forgotten", received_clock)
+            for status in in_order(windows):
+                self.teller.tell(self._subject(vehicle), rule, windows, status, cause, out, final=True)
             vehicle.gone |= state.parts_of(rule, windows)
         vehicle.forget(Memory.empty(self.layout), self._rules_for(vehicle.vehicle_id, {}))
 
@@ -233,10 +228,13 @@ class AggregationEngine:
                 samples.append((place, value))
         if not samples:
             return
+        if rule.groups is not None:
+            self._group(vehicle, rule, samples, look, event, out)
+            return
         windows = vehicle.windows.get(rule.index) or Windows()
         pane = self._pane(vehicle, rule, windows, event.ts)
         if pane is None:
-            out.append(self._too_late(vehicle, rule, event))
+            out.append(self.too_late(vehicle.vehicle_id, rule, event))
             return
         vehicle.windows[rule.index] = windows
         kept = windows.panes.get(pane)
@@ -245,7 +243,15 @@ class AggregationEngine:
         for place, value in samples:
             kept[place].add(value, event.ts, vehicle.vehicle_id)
         windows.panes_changed.add(pane)
-        self._touched(vehicle, rule, windows, pane, event.received_at, out)
+        if rule.waits(windows, pane):
+            return
+        if rule.every:
+            tell_at = vehicle.time - vehicle.time % rule.every + rule.every - 1
+        else:
+            tell_at = vehicle.time + self._corrected_after
+        cause = Cause(None, event.received_at)
+        self.teller.touched(self._subject(vehicle), rule, windows, pane, tell_at, cause, out)
+        vehicle.due = min(vehicle.due, windows.tell_at)
 
     def _pane(
         self, vehicle: VehicleWindows, rule: RunningAggregation, windows: Windows, ts: int
@@ -287,35 +293,28 @@ class AggregationEngine:
         vehicle.due = min(vehicle.due, status.end - 1)
         return status.key
 
-    def _touched(
+    def _group(
         self,
         vehicle: VehicleWindows,
         rule: RunningAggregation,
-        windows: Windows,
-        pane: int,
-        received_at: int,
+        samples: list[tuple[int, Any]],
+        look: Look,
+        event: Event,
         out: list[Any],
     ) -> None:
-        """A pane has changed: tell at once, or note when."""
-        emit = rule.rule.emit
-        if emit == "onClose" and (rule.fixed is None or rule.fixed.first_end(pane) > windows.closed_until):
-            return
-        for status in rule.touched(windows, pane):
-            if not status.dirty:
-                status.dirty = windows.changed = True
-            if emit == "onUpdate":
-                self._tell(vehicle, rule, windows, status, Cause(None, received_at), out)
-        if emit == "onUpdate" or windows.tell_at < FOREVER:
-            return
-        if emit == "every":
-            windows.tell_at = vehicle.time - vehicle.time % rule.every + rule.every - 1
-        else:
-            windows.tell_at = vehicle.time + self._corrected_after
-        windows.changed = True
-        vehicle.due = min(vehicle.due, windows.tell_at)
+        """Hand the samples to whoever keeps the groups of many vehicles."""
+        values = []
+        for expression in rule.groups or ():
+            try:
+                values.append(group_value(expression.value(look)))
+            except Exception as error:
+                out.append(RuleFailure(rule.name, vehicle.vehicle_id, event.ts, str(error)))
+                values.append(None)
+        out.append(GroupSample(rule, tuple(values), samples, vehicle.vehicle_id, event))
 
-    def _too_late(self, vehicle: VehicleWindows, rule: RunningAggregation, event: Event) -> LateRecord:
-        vehicle_id, ts, received_at = vehicle.vehicle_id, event.ts, event.received_at
+    def too_late(self, vehicle_id: str, rule: RunningAggregation, event: Event) -> LateRecord:
+        """What is told of a message that came after all its windows were over."""
+        ts, received_at = event.ts, event.received_at
         key = late_id(rule.lineage, vehicle_id, ts, received_at, event.signals)
         signals = dict(event.signals)
         return LateRecord(key, rule.name, self._revision, vehicle_id, ts, received_at, signals)
@@ -329,40 +328,8 @@ class AggregationEngine:
     def _sweep(
         self, vehicle: VehicleWindows, limit: int, received_at: int, by: str | None, out: list[Any]
     ) -> None:
-        """Close, make final and tell all that was due before `limit`, in the order of its being due."""
-        due: list[tuple[int, int, int, int, int]] = []
-        for index, windows in vehicle.windows.items():
-            lateness = self.rules[index].lateness
-            if windows.tell_at < limit:
-                due.append((windows.tell_at, _TELL, index, 0, 0))
-            for key, status in windows.windows.items():
-                closes = status.end - 1
-                if lateness and not status.closed and closes < limit:
-                    due.append((closes, _CLOSE, index, status.end, key))
-                if closes + lateness < limit:
-                    due.append((closes + lateness, _FINAL, index, status.end, key))
-        cause = Cause(by, received_at)
-        for _, what, index, _, key in sorted(due):
-            rule, windows = self.rules[index], vehicle.windows[index]
-            windows.changed = True
-            if what == _TELL:
-                windows.tell_at = FOREVER
-                for status in sorted(windows.windows.values(), key=lambda it: (it.end, it.start)):
-                    if status.dirty and (status.closed or rule.rule.emit == "every"):
-                        self._tell(vehicle, rule, windows, status, cause, out)
-                continue
-            status = windows.windows[key]
-            status.closed = True
-            windows.closed_until = max(windows.closed_until, status.end)
-            if what == _CLOSE:
-                if status.dirty:
-                    self._tell(vehicle, rule, windows, status, cause, out)
-                continue
-            if status.dirty or status.update:
-                self._tell(vehicle, rule, windows, status, cause, out, final=True)
-            del windows.windows[key]
-            windows.final_until = max(windows.final_until, key if rule.fixed is None else status.end)
-            rule.drop_panes(windows, status)
+        """Tell what was due before `limit`."""
+        self.teller.sweep(self._subject(vehicle), vehicle.windows, limit, Cause(by, received_at), out)
         for index in list(vehicle.windows):
             if self._is_over(vehicle, index):
                 vehicle.gone |= state.parts_of(self.rules[index], vehicle.windows.pop(index))
@@ -377,45 +344,10 @@ class AggregationEngine:
         windows, lateness = vehicle.windows[index], self.rules[index].lateness
         return not windows.windows and windows.final_until + lateness < vehicle.time
 
-    def _tell(
-        self,
-        vehicle: VehicleWindows,
-        rule: RunningAggregation,
-        windows: Windows,
-        status: Status,
-        cause: Cause,
-        out: list[Any],
-        *,
-        final: bool = False,
-    ) -> None:
-        """Write what a window holds, unless nobody wants to know; what was told once is told on."""
-        status.dirty = False
-        windows.changed = True
-        values = rule.values(rule.panes_of(windows, status))
-        if not status.update:
-            try:
-                if not rule.is_wanted(values):
-                    return
-            except Exception as error:
-                out.append(RuleFailure(rule.name, vehicle.vehicle_id, status.end, str(error)))
-                return
-        out.append(
-            AggregateRecord(
-                id=window_id(rule.lineage, vehicle.vehicle_id, status.key),
-                rule=rule.name,
-                revision=self._revision,
-                group={"vehicle": vehicle.vehicle_id},
-                vehicle_id=vehicle.vehicle_id,
-                window_start=status.start,
-                window_end=status.end,
-                values=values,
-                final=final,
-                update=status.update,
-                by=cause.by,
-                received_at=cause.received_at,
-            )
-        )
-        status.update += 1
+    def _subject(self, vehicle: VehicleWindows) -> Subject:
+        vehicle_id = vehicle.vehicle_id
+        words = {**vehicle.memory.facts, "vehicle.id": vehicle_id}
+        return Subject(vehicle_id, {"vehicle": vehicle_id}, vehicle_id, words)
 
 
 def _wilt(vehicle: VehicleWindows, ts: int) -> None:

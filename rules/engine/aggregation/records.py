@@ -29,6 +29,8 @@ class AggregateRecord:
     rule: str
     revision: int
     group: Mapping[str, object]
+    subject: str
+    """The vehicle's id, or the group's key."""
     vehicle_id: str | None
     """Of a window of one vehicle."""
     window_start: int
@@ -44,7 +46,7 @@ class AggregateRecord:
     @property
     def key(self) -> str:
         """What the window is of: the key of its records."""
-        return self.vehicle_id or ""
+        return self.vehicle_id or self.subject
 
     @property
     def record_id(self) -> str:

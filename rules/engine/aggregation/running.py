@@ -14,6 +14,9 @@ from rules.engine.ruleset import Aggregation
 from rules.language.values import UNKNOWN, UnknownValue
 from rules.language.windows import Window
 
+LONGEST_GROUP = 256
+"""Characters of a text that tells groups apart; longer ones are cut."""
+
 
 class RunningAggregation:
     """A rule of the set; `index` is its place among them."""
@@ -24,6 +27,8 @@ class RunningAggregation:
         "digest",
         "every",
         "fixed",
+        "group_names",
+        "groups",
         "index",
         "lateness",
         "lineage",
@@ -41,11 +46,15 @@ class RunningAggregation:
         self.name = rule.name
         self.lineage = f"aggregation/{rule.name}@{rule.lineage}"
         self.lateness = rule.lateness_ms
-        self.every = rule.every_ms
+        self.every = rule.every_ms if rule.emit == "every" else 0
         self.session = rule.window if isinstance(rule.window, Session) else None
         self.fixed = None if isinstance(rule.window, Session) else rule.window
         self.where = None if rule.where is None else Expression(rule.where, layout)
         self.measures = rule.measures
+        self.group_names = tuple(name for name, _ in rule.groups or ())
+        self.groups = None
+        if rule.groups is not None:
+            self.groups = tuple(Expression(by, layout) for _, by in rule.groups)
         self.arguments = tuple(
             None if measure.argument is None else Expression(measure.argument, layout)
             for measure in rule.measures
@@ -57,7 +66,9 @@ class RunningAggregation:
         self._having = None if rule.having is None else fast_function(rule.having)
         texts = [(it.function, it.argument and it.argument.text, it.percent) for it in rule.measures]
         where = rule.where and rule.where.text
-        self.digest = hashlib.blake2b(repr((texts, where, rule.window)).encode(), digest_size=8).digest()
+        by = [(name, expression.text) for name, expression in rule.groups or ()]
+        meant = repr((texts, where, rule.window, by))
+        self.digest = hashlib.blake2b(meant.encode(), digest_size=8).digest()
         """Of what is added up and where: sums of another version of the rule mean nothing."""
 
     def new_pane(self) -> list[Accumulator]:
@@ -92,6 +103,12 @@ class RunningAggregation:
         spans = [(pane, 0)] if self.fixed is None else self.fixed.windows_of(pane)
         return [windows.windows[start] for start, _ in spans if start in windows.windows]
 
+    def waits(self, windows: Windows, pane: int) -> bool:
+        """Whether a change of a pane is told of in time anyway, when its windows close."""
+        if self.rule.emit != "onClose":
+            return False
+        return self.fixed is None or self.fixed.first_end(pane) > windows.closed_until
+
     def drop_panes(self, windows: Windows, status: Status) -> None:
         """A window is final: forget what no other one needs."""
         if self.fixed is None:
@@ -103,12 +120,15 @@ class RunningAggregation:
             del windows.panes[pane]
         windows.panes_changed.update(over)
 
-    def is_wanted(self, values: Mapping[str, object]) -> bool:
+    def is_wanted(self, values: Mapping[str, object], words: Mapping[str, object]) -> bool:
         """Whether `having` holds; unknown is no. Raises what the language calls an error."""
         having = self.rule.having
         if having is None or self._having is None:
             return True
-        arguments = [_operand(values[read.signal]) for read in having.reads]
+        arguments = [
+            _operand(values[read.signal]) if read.signal in values else words.get(read.signal, UNKNOWN)
+            for read in having.reads
+        ]
         try:
             return truth_of(self._having(*arguments)) is True
         except Exception:
@@ -170,3 +190,15 @@ class LateLook(Look):
         if time > self.at or time == NEVER or self.at > time + memory.layout.stale_after[slot]:
             return UNKNOWN
         return memory.last(slot) if kind == "value" else Look.get(self, kind, slot)
+
+
+def group_value(value: object) -> object:
+    """A value that tells groups apart: JSON can hold it, and it is not long. What is unknown is null."""
+    match value:
+        case bool() | int():
+            return value
+        case float():
+            return value + 0.0 if math.isfinite(value) else None
+        case str():
+            return value[:LONGEST_GROUP]
+    return None

@@ -37,7 +37,7 @@ def snapshot(vehicle: VehicleWindows, rules: Sequence[RunningAggregation]) -> di
         parts[VALUES] = _values(vehicle)
     for index, windows in vehicle.windows.items():
         rule = rules[index]
-        parts[WINDOWS + rule.name] = _windows(rule, windows)
+        parts[WINDOWS + rule.name] = packed_windows(rule, windows)
         for pane in windows.panes:
             parts[_pane_name(rule, pane)] = _pane(rule, windows, pane)
     return parts
@@ -53,7 +53,7 @@ def changed(vehicle: VehicleWindows, rules: Sequence[RunningAggregation]) -> dic
     for index, windows in vehicle.windows.items():
         rule = rules[index]
         if windows.changed:
-            parts[WINDOWS + rule.name] = _windows(rule, windows)
+            parts[WINDOWS + rule.name] = packed_windows(rule, windows)
             windows.changed = False
         for pane in sorted(windows.panes_changed):
             packed = _pane(rule, windows, pane) if pane in windows.panes else None
@@ -76,7 +76,9 @@ def restore(vehicle: VehicleWindows, parts: Mapping[str, bytes], rules: Sequence
     for part, packed in parts.items():
         rule = by_name.get(part.removeprefix(WINDOWS)) if part.startswith(WINDOWS) else None
         if rule is not None:
-            _read(packed, part, _restore_windows, vehicle, rule)
+            windows = read_windows(packed, rule)
+            if windows is not None:
+                vehicle.windows[rule.index] = windows
     for part, packed in parts.items():
         if part.startswith(PANE):
             name, _, key = part.removeprefix(PANE).rpartition("/")
@@ -143,7 +145,8 @@ def _restore_values(vehicle: VehicleWindows, content: Any) -> None:
             memory.wilt(slot)
 
 
-def _windows(rule: RunningAggregation, windows: Windows) -> bytes:
+def packed_windows(rule: RunningAggregation, windows: Windows) -> bytes:
+    """What is known of the windows of one rule, without their sums."""
     ends = (windows.final_until, windows.closed_until, windows.tell_at)
     told = [
         (it.key, it.start - it.key, it.end - it.key, it.update, it.closed, it.dirty)
@@ -152,17 +155,24 @@ def _windows(rule: RunningAggregation, windows: Windows) -> bytes:
     return _FORMAT + _encode((rule.digest, [None if abs(end) == FOREVER else end for end in ends], told))
 
 
-def _restore_windows(vehicle: VehicleWindows, rule: RunningAggregation, content: Any) -> None:
+def read_windows(packed: bytes, rule: RunningAggregation) -> Windows | None:
+    """What `packed_windows` made; None for another version of the rule. Raises StateFormatError."""
+    found: Windows | None = _read(packed, rule.name, _windows_of, rule)
+    return found
+
+
+def _windows_of(rule: RunningAggregation, content: Any) -> Windows | None:
     digest, (final_until, closed_until, tell_at), told = content
     if digest != rule.digest:
-        return
-    windows = vehicle.windows[rule.index] = Windows(
+        return None
+    windows = Windows(
         final_until=NEVER if final_until is None else final_until,
         closed_until=NEVER if closed_until is None else closed_until,
         tell_at=FOREVER if tell_at is None else tell_at,
     )
     for key, start, end, update, is_closed, is_dirty in told:
         windows.windows[key] = Status(key, key + start, key + end, update, is_closed, is_dirty)
+    return windows
 
 
 def _pane_name(rule: RunningAggregation, pane: int) -> str:
