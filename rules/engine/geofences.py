@@ -25,6 +25,8 @@ from rules.geometry.shapes import Path, is_beyond
 LONGEST_STEP_MS = 120_000
 LONGEST_STEP_METERS = 5_000.0
 """Two fixes farther apart say nothing about the way between them."""
+_LONGEST_STEP_NORTH = 0.046
+"""Degrees of latitude that are more than so many metres, wherever one is: most jumps are told by them."""
 
 
 class Geofences:
@@ -196,7 +198,7 @@ class Geofences:
         """Apply a fix to the rules that find it exact enough."""
         before = vehicle.fixes.get(group.accuracy)
         vehicle.fixes[group.accuracy] = fix
-        met = self._met(before, fix) if group.crossed and before is not None else ()
+        met = self._met(before, fix, covering) if group.crossed and before is not None else ()
         if not covering and not met and not vehicle.visits:
             return
         concerned = {(rule, self._names[index]) for index in covering for rule in group.rules_of[index]}
@@ -232,14 +234,15 @@ class Geofences:
             self._settle(vehicle, name, visits, fence, visit)
             self._tell(vehicle, rule, fence, happenings, cause, out)
 
-    def _met(self, before: Fix, fix: Fix) -> Sequence[int]:
-        """The fences on the way between two fixes, if they say anything about it."""
+    def _met(self, before: Fix, fix: Fix, covering: Sequence[int]) -> Sequence[int]:
+        """The fences on the way between two fixes, without the last one's; none if they say nothing of it."""
         (latitude, longitude), (to_latitude, to_longitude) = before.position[:2], fix.position[:2]
-        if fix.at - before.at > LONGEST_STEP_MS:
+        if fix.at - before.at > LONGEST_STEP_MS or abs(to_latitude - latitude) > _LONGEST_STEP_NORTH:
             return ()
-        if distance_m(latitude, longitude, to_latitude, to_longitude) > LONGEST_STEP_METERS:
+        met = self._index.met(Path(latitude, longitude, to_latitude, to_longitude), covering)
+        if met and distance_m(latitude, longitude, to_latitude, to_longitude) > LONGEST_STEP_METERS:
             return ()
-        return self._index.met(Path(latitude, longitude, to_latitude, to_longitude))
+        return met
 
     def _drive(
         self, vehicle: FencedVehicle, rule: FenceRule, event: Event, cause: Cause, out: list[FenceOutcome]

@@ -55,6 +55,10 @@ def _in_space(latitude: float, longitude: float) -> tuple[float, float, float]:
     return across * math.cos(theta), across * math.sin(theta), normal * (1 - _E2) * sine
 
 
+_FEW: Final = 24
+"""Up to so many segments a loop beats arrays."""
+
+
 class Segments(NamedTuple):
     """Straight lines in degrees, as GeoJSON means them: their starts, and how far they go."""
 
@@ -62,6 +66,8 @@ class Segments(NamedTuple):
     south: Array
     east_by: Array
     north_by: Array
+    few: tuple[tuple[float, float, float, float], ...]
+    """The same in rows, if there are few of them."""
 
     @classmethod
     def along(cls, *lines: list[tuple[float, float]]) -> "Segments":
@@ -70,8 +76,9 @@ class Segments(NamedTuple):
         ends = np.array([place for line in lines for place in line[1:]], dtype=np.float64)
         steps = ends - starts
         goes = np.any(steps != 0, axis=1)
-        starts, steps = starts[goes], steps[goes]
-        return cls(starts[:, 0], starts[:, 1], steps[:, 0], steps[:, 1])
+        columns = np.hstack((starts[goes], steps[goes])).T
+        rows = tuple((w, s, e, n) for w, s, e, n in columns.T.tolist())
+        return cls(columns[0], columns[1], columns[2], columns[3], rows if len(rows) <= _FEW else ())
 
 
 def nearest_place(latitude: float, longitude: float, segments: Segments) -> tuple[float, float]:
@@ -80,7 +87,9 @@ def nearest_place(latitude: float, longitude: float, segments: Segments) -> tupl
     Each segment is looked at in a plane that is true half-way between here and its nearest place, found in
     two rounds. Within 100 km, what is chosen is at most a ten-thousandth farther away than the nearest place.
     """
-    x, y, dx, dy = segments
+    if segments.few:
+        return _nearest_of_few(latitude, longitude, segments.few)
+    x, y, dx, dy, _ = segments
     x = x - longitude
     middle = x + dx / 2
     if middle.max() > 180.0 or middle.min() < -180.0:
@@ -95,3 +104,26 @@ def nearest_place(latitude: float, longitude: float, segments: Segments) -> tupl
     x, y = x + share * dx, y + share * dy
     chosen = int(np.argmin((x * x * squeeze + y * y) / shrink**3))
     return latitude + float(y[chosen]), longitude + float(x[chosen])
+
+
+def _nearest_of_few(
+    latitude: float, longitude: float, segments: tuple[tuple[float, float, float, float], ...]
+) -> tuple[float, float]:
+    """The same, one segment after the other."""
+    nearest, least = (0.0, 0.0), math.inf
+    for west, south, dx, dy in segments:
+        x, y = west - longitude, south - latitude
+        if not -180.0 <= x + dx / 2 <= 180.0:
+            x -= 360.0 * round((x + dx / 2) / 360.0)
+        share = 0.0
+        for _ in range(2):
+            phi = (latitude + (y + share * dy) / 2) * _RADIAN
+            shrink = 1 - _E2 * math.sin(phi) ** 2
+            squeeze = (math.cos(phi) * shrink / (1 - _E2)) ** 2
+            share = -(x * dx * squeeze + y * dy) / (dx * dx * squeeze + dy * dy)
+            share = 0.0 if share < 0.0 else 1.0 if share > 1.0 else share
+        x, y = x + share * dx, y + share * dy
+        gap = (x * x * squeeze + y * y) / shrink**3
+        if gap < least:
+            nearest, least = (latitude + y, longitude + x), gap
+    return nearest

@@ -3,7 +3,15 @@
 import subprocess
 import sys
 
-SCRIPTS = ("engine_cost", "window_cost", "backtest_speed", "runtime_speed", "alerts_throughput", "latency")
+SCRIPTS = (
+    "engine_cost",
+    "window_cost",
+    "geofence_cost",
+    "backtest_speed",
+    "runtime_speed",
+    "alerts_throughput",
+    "latency",
+)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.geometry import Area, Circle, Corridor, Shape, ShapeIndex, distance_m, read_geometry
+from rules.geometry.earth import Segments, nearest_place
 from rules.geometry.shapes import Path, is_beyond
 
 SEEDS = st.integers(0, 2**40)
@@ -129,6 +130,21 @@ def test_the_distance_to_a_shape_is_that_to_the_nearest_of_many_places_on_its_ed
     least = min(distance_m(*place, *spot) for spot in edge)
     spacing = max(distance_m(*one, *other) for one, other in pairwise(edge))
     assert least - spacing <= found <= least * 1.0001 + 0.001
+
+
+@settings(max_examples=200)
+@given(SEEDS, CENTRES)
+def test_a_loop_over_few_sides_and_arrays_of_many_find_the_same_place(
+    seed: int, centre: tuple[float, float]
+) -> None:
+    choice = random.Random(seed)
+    few = Segments.along(star(choice, *centre, choice.choice([100.0, 20_000.0])))
+    assert few.few
+    latitude, longitude = place_near(choice, centre, 50_000.0)
+    one = nearest_place(latitude, longitude, few)
+    other = nearest_place(latitude, longitude, few._replace(few=()))
+    away = distance_m(latitude, longitude, *one)
+    assert away == pytest.approx(distance_m(latitude, longitude, *other), rel=1e-9, abs=1e-6)
 
 
 # -- inside ------------------------------------------------------------------------------------------------
