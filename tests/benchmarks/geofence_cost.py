@@ -5,8 +5,8 @@
 A fleet drives between 31 and 32 degrees north, 120.5 and 122 east, a position each second, 15 m/s and
 turning. The fences are a mixture: half polygons of 5 to 20 corners, four tenths circles, one tenth corridors,
 50 to 500 m wide; ten of them on the fleet's way, the others spread over the country (10 by 10 degrees) or,
-with `crowded`, over the fleet's own region, where each vehicle meets ever more of them. One rule over all fences
-tells enter, exit, dwell and, if named, cross. A figure is the median of several rounds, each by fresh
+with `crowded`, over the region of the fleet, where each vehicle meets ever more of them. One rule over all
+fences tells enter, exit, dwell and, if named, cross. A figure is the median of several rounds, each by fresh
 vehicles; the first, which fills the table of cells, is told apart (cold).
 
 The peer is what one would write first: each position against every fence, and enter or exit when that
