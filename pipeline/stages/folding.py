@@ -62,8 +62,8 @@ class VehicleLogic(Generic[S]):
         self._touched: set[str] = set()
         self._registered: dict[str, Registration] = {}
         """Of the vehicles in `_vehicles`, those that the registry has."""
-        self._registrations_changed: set[str] = set()
-        self._forgotten: set[str] = set()
+        self._changed: dict[bytes, bytes | None] = {}
+        """State records beside those of `_touched`: registrations, and what forgotten vehicles had."""
         self._outcomes: list[Any] = []
 
     # -- state ---------------------------------------------------------------------------------------------
@@ -81,26 +81,22 @@ class VehicleLogic(Generic[S]):
             self._deadlines.arm(vehicle_id, self._fold.deadline_of(parts))
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
-        changed: list[tuple[bytes, bytes | None]] = []
         for vehicle_id in self._touched:
-            prefix = vehicle_id.encode() + _SEPARATOR
-            for part, packed in self._fold.changed(self._vehicles[vehicle_id]).items():
-                changed.append((prefix + part.encode(), packed))
+            self._gather(vehicle_id, self._vehicles[vehicle_id])
         self._touched.clear()
-        for vehicle_id in self._registrations_changed:
-            known = self._registered.get(vehicle_id)
-            key = vehicle_id.encode() + _SEPARATOR + _REGISTRY.encode()
-            changed.append((key, None if known is None else known.pack()))
-        self._registrations_changed.clear()
-        for vehicle_id in self._forgotten:
-            if not self._fold.snapshot(self._vehicles[vehicle_id]):
-                del self._vehicles[vehicle_id]
-                known = self._registered.pop(vehicle_id, None)
-                if known is not None:
-                    self._packed[vehicle_id] = {_REGISTRY: known.pack()}
-        self._forgotten.clear()
+        changed = list(self._changed.items())
+        self._changed.clear()
         self._counts.flush()
         return changed
+
+    def _gather(self, vehicle_id: str, vehicle: S) -> None:
+        prefix = vehicle_id.encode() + _SEPARATOR
+        for part, packed in self._fold.changed(vehicle).items():
+            self._changed[prefix + part.encode()] = packed
+
+    def _keep(self, vehicle_id: str, known: Registration | None) -> None:
+        key = vehicle_id.encode() + _SEPARATOR + _REGISTRY.encode()
+        self._changed[key] = None if known is None else known.pack()
 
     def clock(self) -> bytes:
         return self._clocks.pack()
@@ -201,19 +197,32 @@ class VehicleLogic(Generic[S]):
         except (msgspec.DecodeError, RegistrationError, ValueError) as error:
             out.append(dead_letter(record, self._stage, "registry-invalid", str(error)))
             return
-        if known is None and not self._is_known(vehicle_id):
-            return
-        vehicle = self._vehicle(vehicle_id)
-        if known is None:
+        if known is not None:
+            self._say(vehicle_id, known)
+        elif self._is_known(vehicle_id):
+            vehicle = self._vehicle(vehicle_id)
             if vehicle_id in self._registered:
                 self._forgo(vehicle_id, vehicle)
-            return
-        self._registered[vehicle_id] = known
-        self._registrations_changed.add(vehicle_id)
+
+    def _say(self, vehicle_id: str, known: Registration) -> None:
+        """The registry says this of a vehicle, which may be one that has never spoken."""
+        self._keep(vehicle_id, known)
+        vehicle = self._vehicle(vehicle_id)
         clocks = self._clocks
         self._fold.register(vehicle, known, clocks.live, clocks.received, self._outcomes)
-        self._touched.add(vehicle_id)
-        self._deadlines.arm(vehicle_id, self._fold.next_deadline(vehicle))
+        self._gather(vehicle_id, vehicle)
+        if self._fold.snapshot(vehicle):
+            self._registered[vehicle_id] = known
+            self._deadlines.arm(vehicle_id, self._fold.next_deadline(vehicle))
+        else:
+            self._pack(vehicle_id, known)
+
+    def _pack(self, vehicle_id: str, known: Registration) -> None:
+        """Of a vehicle that has no state a few bytes are kept until it speaks."""
+        del self._vehicles[vehicle_id]
+        self._touched.discard(vehicle_id)
+        self._registered.pop(vehicle_id, None)
+        self._packed[vehicle_id] = {_REGISTRY: known.pack()}
 
     def _forget(self, record: Record) -> None:
         """A null in the telemetry: the vehicle is forgotten, and what the registry said before it.
@@ -226,11 +235,13 @@ class VehicleLogic(Generic[S]):
         vehicle = self._vehicle(vehicle_id)
         known = self._registered.get(vehicle_id)
         self._forgo(vehicle_id, vehicle)
-        is_unseen = (CAUSE, UNSEEN) in ((name, content) for name, content in record.headers)
-        if known is not None and (is_unseen or known.at > record.timestamp):
-            self._registered[vehicle_id] = known
-            clocks = self._clocks
-            self._fold.register(vehicle, known, clocks.live, clocks.received, self._outcomes)
+        if known is None:
+            return
+        if (CAUSE, UNSEEN) in ((name, content) for name, content in record.headers):
+            self._keep(vehicle_id, known)
+            self._packed[vehicle_id] = {_REGISTRY: known.pack()}
+        elif known.at > record.timestamp:
+            self._say(vehicle_id, known)
 
     def _is_known(self, vehicle_id: str) -> bool:
         return vehicle_id in self._vehicles or vehicle_id in self._packed
@@ -238,11 +249,12 @@ class VehicleLogic(Generic[S]):
     def _forgo(self, vehicle_id: str, vehicle: S) -> None:
         clocks = self._clocks
         self._fold.forget(vehicle, clocks.live, clocks.received, self._outcomes)
-        self._touched.add(vehicle_id)
-        self._forgotten.add(vehicle_id)
+        self._gather(vehicle_id, vehicle)
+        del self._vehicles[vehicle_id]
+        self._touched.discard(vehicle_id)
         self._deadlines.forget(vehicle_id)
         if self._registered.pop(vehicle_id, None) is not None:
-            self._registrations_changed.add(vehicle_id)
+            self._keep(vehicle_id, None)
 
     def _write(self, out: list[Output]) -> None:
         for outcome in self._outcomes:

@@ -161,6 +161,7 @@ def test_a_forgotten_vehicle_leaves_nothing_behind_and_begins_as_any_other(happe
         forget(road, vehicle)
     result = run(new_logic, road.records)
     assert result.state == {}
+    assert run(new_logic, road.records, [(3, After.CHECKPOINT)] * len(road.records)).state == {}
     begun = len(result.outputs)
     open_alerts = {
         json.loads(out.value or b"")["id"] for out in result.outputs if b'"firing"' in out.value
