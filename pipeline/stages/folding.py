@@ -202,14 +202,14 @@ class VehicleLogic(Generic[S]):
         elif self._is_known(vehicle_id):
             vehicle = self._vehicle(vehicle_id)
             if vehicle_id in self._registered:
-                self._forgo(vehicle_id, vehicle)
+                self._forgo(vehicle_id, vehicle, record.timestamp)
 
     def _say(self, vehicle_id: str, known: Registration) -> None:
         """The registry says this of a vehicle, which may be one that has never spoken."""
         self._keep(vehicle_id, known)
         vehicle = self._vehicle(vehicle_id)
-        clocks = self._clocks
-        self._fold.register(vehicle, known, clocks.live, clocks.received, self._outcomes)
+        received = max(self._clocks.received, known.at)
+        self._fold.register(vehicle, known, self._clocks.live, received, self._outcomes)
         self._gather(vehicle_id, vehicle)
         if self._fold.snapshot(vehicle):
             self._registered[vehicle_id] = known
@@ -234,7 +234,7 @@ class VehicleLogic(Generic[S]):
             return
         vehicle = self._vehicle(vehicle_id)
         known = self._registered.get(vehicle_id)
-        self._forgo(vehicle_id, vehicle)
+        self._forgo(vehicle_id, vehicle, record.timestamp)
         if known is None:
             return
         if (CAUSE, UNSEEN) in ((name, content) for name, content in record.headers):
@@ -246,9 +246,9 @@ class VehicleLogic(Generic[S]):
     def _is_known(self, vehicle_id: str) -> bool:
         return vehicle_id in self._vehicles or vehicle_id in self._packed
 
-    def _forgo(self, vehicle_id: str, vehicle: S) -> None:
-        clocks = self._clocks
-        self._fold.forget(vehicle, clocks.live, clocks.received, self._outcomes)
+    def _forgo(self, vehicle_id: str, vehicle: S, at: int) -> None:
+        received = max(self._clocks.received, at)
+        self._fold.forget(vehicle, self._clocks.live, received, self._outcomes)
         self._gather(vehicle_id, vehicle)
         del self._vehicles[vehicle_id]
         self._touched.discard(vehicle_id)

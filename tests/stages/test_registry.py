@@ -12,6 +12,7 @@ from pipeline.runtime.stage import Logic
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.rule_counts import RuleCounts
 from rules import Engine, RuleSet, Source, compile_rules, parse
+from rules.instants import format_instant
 from tests.stages.driving import Road, records_of
 from tests.stages.partition import After, headers_of, run, steps
 
@@ -185,6 +186,28 @@ def test_threshold_follows_the_registry() -> None:
     road.tick(14)
     fast = [it for it in alerts(road) if it[0] == "fast"]
     assert fast == [("fast", "firing", None), ("fast", "resolved", "cleared")]
+
+
+@pytest.mark.parametrize("plan", [[], [(1, After.CHECKPOINT), (0, After.DEATH), (9, After.CHECKPOINT)]])
+def test_a_registered_vehicle_that_never_speaks_is_silent(plan) -> None:
+    road = Road()
+    road.tick(3)
+    registered_at = road.now + 1
+    register(road, "v1", {"labels": {"kind": "truck"}})
+    road.tick(20)
+    road.say("v1", {"Vehicle.Speed": 0.0})
+    road.tick(20)
+    register(road, "v1", None)
+    told = records_of(run(new_logic, road.records, plan).outputs, "vehicle.alerts")
+    silent = [it for it in told if it["rule"] == "silent-truck"]
+    assert [(it["state"], it["reason"]) for it in silent] == [
+        ("firing", None),
+        ("resolved", "cleared"),
+        ("firing", None),
+        ("resolved", "forgotten"),
+    ]
+    assert silent[0]["startsAt"] == format_instant(registered_at)
+    assert silent[0]["firedAt"] == format_instant(registered_at + 15_000)
 
 
 def test_silence_is_no_alert_of_a_vehicle_that_is_not_selected_any_more() -> None:
