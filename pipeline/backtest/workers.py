@@ -57,6 +57,8 @@ def share_out(fold: Fold, asked: Asked, progress: Progress) -> list[Share]:
     finally:
         for worker in workers:
             worker.terminate()
+        for worker in workers:
+            worker.join()
 
 
 def _listen(number_of: int, workers: list[Any], inbox: Any, progress: Progress) -> list[Share]:
