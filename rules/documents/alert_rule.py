@@ -8,7 +8,7 @@ package compiles and type-checks them.
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template, yaml_key
@@ -48,8 +48,9 @@ class AbsentFor(Closed):
     """No message, or none that carries one of these signals, has come for so long."""
 
     signals: Many[str] | None = None
-    """Names or aliases of the catalog; None for any message at all."""
+    """Names or aliases of the catalog; left out for any message at all."""
     duration_ms: Duration
+    """For so long, not counting times in which no uplink was there to hear."""
 
     elsewhere: ClassVar = {"for": "duration", "after": "duration", "signal": "signals"}
 
@@ -87,10 +88,16 @@ class Action(Closed):
 class AlertRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["when"]}, {"required": ["absentFor"]}]}
+    )
+
     vehicles: Expression | None = None
     when: Expression | None = None
     absent_for: AbsentFor | None = None
+    """Instead of `when`: nothing was heard for a time."""
     schedule: Many[Span] | None = None
+    """When the rule applies; outside of it the condition is false."""
     for_ms: Duration = 0
     for_events: ForEvents | None = None
     clear_when: Expression | None = None

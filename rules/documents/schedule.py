@@ -103,8 +103,11 @@ class Span(Closed):
     days: Many[Weekday] = WEEKDAYS
     """The days on which it begins."""
     from_: Annotated[TimeOfDay, Field(alias="from")] = 0
+    """The first minute; in quotes, or YAML 1.1 reads a number."""
     to: TimeOfDay = DAY_MINUTES
+    """The first minute after it, at most "24:00"; on the next day if it is not after `from`."""
     time_zone: TimeZone
+    """On whose clocks: a name of the IANA database."""
 
     elsewhere: ClassVar = {
         "start": "from",

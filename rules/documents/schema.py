@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from rules.documents.closed import Closed
 from rules.documents.durations import FIELD_PATTERN, format_duration
 from rules.documents.parse import KINDS
+from rules.documents.schedule import TIME_PATTERN, format_time_of_day
 
 _ANY_KIND: Any = reduce(or_, KINDS.values())
 _ANY_DOCUMENT: TypeAdapter[Any] = TypeAdapter(Annotated[_ANY_KIND, Field(discriminator="kind")])
@@ -34,7 +35,7 @@ def editor_schema() -> dict[str, Any]:
             for part in definition["properties"].values():
                 part.pop("title", None)  # it repeats the key
             _describe(definition, model)
-    _write_durations(schema)
+    _write_defaults(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A rule document of Telltale",
@@ -42,13 +43,15 @@ def editor_schema() -> dict[str, Any]:
     }
 
 
-def _write_durations(schema: Any) -> None:
-    """Pydantic gives a default as code holds it, in milliseconds; an editor offers it to an author."""
+def _write_defaults(schema: Any) -> None:
+    """Pydantic gives a default as code holds it, in milliseconds or minutes; an editor offers a text."""
     for part in schema.values() if isinstance(schema, dict) else schema:
         if isinstance(part, dict | list):
-            _write_durations(part)
+            _write_defaults(part)
     if isinstance(schema, dict) and schema.get("pattern") == FIELD_PATTERN and "default" in schema:
         schema["default"] = format_duration(schema["default"])
+    if isinstance(schema, dict) and schema.get("pattern") == TIME_PATTERN and "default" in schema:
+        schema["default"] = format_time_of_day(schema["default"])
 
 
 def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:

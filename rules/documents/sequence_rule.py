@@ -70,6 +70,7 @@ class SequenceRuleSpec(Exceptable):
     skip: Literal["pastLastEvent", "noSkip", "toNext"] | SkipTo = "pastLastEvent"
     cooldown_ms: Duration = 0
     schedule: Many[Span] | None = None
+    """When the rule applies; all messages of a match are in one opening."""
     severity: Severity = "warning"
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rules.documents import format_duration
-from rules.engine.ruleset import Absence, Pattern, Rule
+from rules.engine.memory import FOREVER
+from rules.engine.ruleset import Absence, Opening, Pattern, Rule
 from rules.explain.judging import Judgement, Value
 from rules.explain.watching import Moment, State
 from rules.instants import format_instant
@@ -15,6 +16,8 @@ def verdict(rule: Rule | Pattern | Absence, state: State, at: int) -> Iterator[s
     if state.phase == "not for this vehicle":
         yield "the rule is not for this vehicle: `vehicles` does not hold for it"
         return
+    if not isinstance(rule, Absence) and rule.schedule is not None:
+        yield _schedule(rule.schedule, at)
     if isinstance(rule, Pattern):
         yield from _sequence(rule, state)
         return
@@ -45,6 +48,14 @@ def verdict(rule: Rule | Pattern | Absence, state: State, at: int) -> Iterator[s
             yield f"cooldown: nothing begins before {format_instant(state.ended_at + rule.cooldown_ms)}"
     if isinstance(rule, Absence):
         yield f"waits for a silence of {format_duration(rule.duration_ms)}"
+
+
+def _schedule(schedule: Opening, at: int) -> str:
+    changes = schedule.next_edge(at + 1)
+    until = "" if changes >= FOREVER else f" until {format_instant(changes)}"
+    if schedule.is_open(at):
+        return f"the schedule is open{until}"
+    return f"outside its schedule{until}: the condition counts as false"
 
 
 def _sequence(rule: Pattern, state: State) -> Iterator[str]:
@@ -78,6 +89,8 @@ def moment_line(moment: Moment) -> str:
 
 def _because(moment: Moment) -> str:
     """The comparisons that end what was: those that do not hold."""
+    if not moment.is_open:
+        return "; outside its schedule"
     if moment.before.phase != "pending" or moment.after.phase != "inactive":
         return ""
     parts = [part for it in moment.judgements if it.field == "when" for part in it.parts]

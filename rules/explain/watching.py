@@ -49,6 +49,8 @@ class Moment:
     judgements: tuple[Judgement, ...]
     told: tuple[Any, ...]
     """The outcomes."""
+    is_open: bool = True
+    """Whether the rule's schedule is open."""
 
 
 class Watch:
@@ -179,7 +181,9 @@ class Watch:
         known = vehicle.memory.layout.slots
         signals = {} if event is None else {key: it for key, it in event.signals.items() if key in known}
         judgements = self.judge(vehicle, at, signals)
-        self.moments.append(Moment(at, cause, signals, before, after, judgements, tuple(new)))
+        schedule = None if isinstance(self.rule, Absence) else self.rule.schedule
+        is_open = schedule is None or schedule.is_open(at)
+        self.moments.append(Moment(at, cause, signals, before, after, judgements, tuple(new), is_open))
 
 
 def _rule_of(rules: RuleSet, name: str) -> Rule | Pattern | Absence:

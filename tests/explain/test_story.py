@@ -34,6 +34,14 @@ spec: {absentFor: {duration: 30s}}
 ---
 apiVersion: telltale.dev/v1alpha1
 kind: AlertRule
+metadata: {name: scheduled}
+spec:
+  when: speed > 60
+  for: 5s
+  schedule: [{from: "00:01", to: "00:02", timeZone: UTC}, {from: "00:03", to: "23:00", timeZone: UTC}]
+---
+apiVersion: telltale.dev/v1alpha1
+kind: AlertRule
 metadata: {name: counted}
 spec:
   vehicles: vehicle.id != "v7"
@@ -54,7 +62,10 @@ def question(rules: Path, rule: str, **more: Any) -> Question:
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), name=st.sampled_from(["fast", "unbelted", "hurries", "silent", "counted"]))
+@given(
+    seed=st.integers(0, 2**32),
+    name=st.sampled_from(["fast", "unbelted", "hurries", "silent", "counted", "scheduled"]),
+)
 def test_the_story_is_that_of_the_run(rules: Path, seed: int, name: str) -> None:
     messages = messages_of(seed)
     watched = watch(question(rules, name))
@@ -115,6 +126,12 @@ def trace(tmp_path: Path) -> Path:
             ], id="clearing",
         ),
         pytest.param(
+            "scheduled", 9, [
+                "outside its schedule until 2026-01-01T00:01:00.000Z: the condition counts as false",
+                "inactive",
+            ], id="closed",
+        ),
+        pytest.param(
             "counted", 5, [
                 "pending since 2026-01-01T00:00:04.000Z", "forEvents: 2 of 3 messages within 1m"
             ], id="counting",
@@ -141,6 +158,20 @@ def test_a_condition_is_taken_apart_with_the_values_that_it_read(rules: Path, tm
         "    true     speed > 120    (Vehicle.Speed = 130, 5s old)",
         "    unknown  belt == false    (Vehicle.Belt: unknown, never seen)",
     ]
+
+
+def test_a_schedule_that_closes_is_why_a_rule_did_not_fire(rules: Path, tmp_path: Path) -> None:
+    file = tmp_path / "closes.csv"
+    rows = [f"v1,{START + second * 1000},90,false" for second in (117, 119, 121, 123, 130)]
+    file.write_text("\n".join(["vehicleId,ts,speed,belt", *rows]))
+    watched, at = watch_files(question(rules, "scheduled", files=(file,)))
+    assert watched.vehicle is not None
+    assert [moment_line(it) for it in watched.moments] == [
+        "2026-01-01T00:01:57.000Z  inactive -> pending: Vehicle.Speed = 90",
+        "2026-01-01T00:02:01.000Z  pending -> inactive: Vehicle.Speed = 90; outside its schedule",
+    ]
+    says = list(verdict(watched.rule, watched.state(watched.vehicle), at))
+    assert says[0].startswith("outside its schedule until 2026-01-01T00:03:00.000Z")
 
 
 def test_a_vehicle_that_the_rule_is_not_for_and_one_that_is_not_there(rules: Path, tmp_path: Path) -> None:
