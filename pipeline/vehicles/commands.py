@@ -15,6 +15,15 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings=CONTEXT_SETTINGS,
 )
+RulePaths = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rules",
+        help="Rule files whose catalog declares labels and attributes: what it does not declare is refused;"
+        " repeatable; default: the setting `rules`, if it is set.",
+        show_default=False,
+    ),
+]
 VehicleId = Annotated[str, typer.Argument(metavar="ID", help="The vehicle.", show_default=False)]
 
 
@@ -26,6 +35,7 @@ def import_vehicles(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check, and say what would change; write nothing.")
     ] = False,
+    rules: RulePaths = None,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -36,7 +46,7 @@ def import_vehicles(
     """
     from pipeline.vehicles.work import import_files
 
-    raise typer.Exit(import_files(files, config, dry_run=dry_run, as_json=as_json))
+    raise typer.Exit(import_files(files, config, rules=rules or [], dry_run=dry_run, as_json=as_json))
 
 
 @app.command("set", short_help="Change labels and attributes of a vehicle.")
@@ -57,6 +67,7 @@ def set_vehicle(
         list[str] | None,
         typer.Option("--remove", help="labels.NAME or attributes.NAME; repeatable.", show_default=False),
     ] = None,
+    rules: RulePaths = None,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -70,6 +81,7 @@ def set_vehicle(
             labels=labels or [],
             attributes=attributes or [],
             removed=removed or [],
+            rules=rules or [],
             as_json=as_json,
         )
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.stages.vehicle_ids import vehicle_id_problem
+from pipeline.vehicles.declared import misfits, type_of
+from rules.documents.signal_catalog import VehicleFacts
 from rules.engine import Registration, RegistrationError, registration
 
 KINDS = ("labels", "attributes")
@@ -31,10 +33,11 @@ class Entry:
 
 @dataclass(slots=True)
 class Sheet:
-    """What has been read so far: the entries, and all that is wrong."""
+    """What has been read so far: the entries, and all that is wrong; `facts` is what a catalog declares."""
 
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    facts: VehicleFacts | None = None
     _places: dict[str, str] = field(default_factory=dict)
 
     def problem(self, file: str, line: int, text: str) -> None:
@@ -65,6 +68,8 @@ class Sheet:
             found = registration(labels, attributes)
         except RegistrationError as error:
             problems += error.problems
+        if self.facts is not None and not problems:
+            problems += misfits(self.facts, labels, attributes)
         place = self._places.setdefault(vehicle_id, f"{file}:{line}")
         if place != f"{file}:{line}":
             problems.append(f"{vehicle_id!r} is there twice, first in {place}")
@@ -103,7 +108,7 @@ def typed_name(written: str) -> tuple[str, str | None]:
 
 
 def pairs_of(
-    labels: Sequence[str], attributes: Sequence[str]
+    labels: Sequence[str], attributes: Sequence[str], facts: VehicleFacts | None = None
 ) -> tuple[dict[str, str], dict[str, float | bool | str], list[str]]:
     """The options `--label k=v` and `--attribute k=v` (or `k:string=v`), and what is wrong with them."""
     problems: list[str] = []
@@ -121,7 +126,9 @@ def pairs_of(
             continue
         name, type_ = typed_name(written)
         try:
-            found_attributes[name] = value_of(text, type_)
+            found_attributes[name] = value_of(text, type_ or type_of(facts, name))
         except ValueError as error:
             problems.append(f"--attribute {word}: {error}")
+    if facts is not None:
+        problems += misfits(facts, found_labels, found_attributes)
     return found_labels, found_attributes, problems

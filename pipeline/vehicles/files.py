@@ -15,15 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.process.failures import ConfigurationError
+from pipeline.vehicles.declared import type_of
 from pipeline.vehicles.entries import KINDS, Sheet, typed_name, value_of
+from rules.documents.signal_catalog import VehicleFacts
 
 ID = "vehicleId"
 _LONGEST_LINE = 1 << 20
 
 
-def read_files(paths: list[Path]) -> Sheet:
-    """Read all files. ConfigurationError for what cannot be opened or is of no known kind."""
-    sheet = Sheet()
+def read_files(paths: list[Path], facts: VehicleFacts | None = None) -> Sheet:
+    """Read all files, and hold them to what a catalog declares, if one is given.
+
+    ConfigurationError for what cannot be opened or is of no known kind.
+    """
+    sheet = Sheet(facts=facts)
     for path in paths:
         reader = _READERS.get(path.suffix.lower())
         if reader is None:
@@ -75,6 +80,8 @@ def _columns(sheet: Sheet, file: str, header: list[str]) -> list[Column] | None:
             columns.append((ID, "", None))
         elif kind in KINDS and written:
             name, type_ = typed_name(written) if kind == "attributes" else (written, None)
+            if kind == "attributes":
+                type_ = type_ or type_of(sheet.facts, name)
             columns.append((kind, name, type_))
         else:
             sheet.problem(

@@ -9,22 +9,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from pipeline.process.failures import ConfigurationError
 from pipeline.process.settings import ProcessSettings, load_settings
 from pipeline.process.times import format_time
+from pipeline.stages.documents import load_catalog
 from pipeline.stages.vehicle_ids import vehicle_id_problem
 from pipeline.vehicles.entries import pairs_of
 from pipeline.vehicles.files import read_files
 from pipeline.vehicles.store import Known, Registry, as_record
+from rules.documents.signal_catalog import VehicleFacts
 from rules.engine import NOTHING, Registration, RegistrationError, registration
 
 _MOST_PROBLEMS = 200
 
 
-def import_files(paths: list[Path], config: Path | None, *, dry_run: bool, as_json: bool) -> int:
+class VehiclesSettings(ProcessSettings):
+    """What commands that write read: the rules of the stages too, whose catalog may declare what is said."""
+
+    rules: tuple[Path, ...] = Field(
+        default=(), description="files and directories of rule documents; default: the library that ships"
+    )
+
+
+def _declared(settings: VehiclesSettings, rules: Sequence[Path]) -> VehicleFacts | None:
+    """What the rules' catalog declares of vehicles; None where no rules are named, or it says nothing."""
+    paths = rules or settings.rules
+    return load_catalog(paths).spec.vehicle if paths else None
+
+
+def import_files(
+    paths: list[Path], config: Path | None, *, rules: Sequence[Path], dry_run: bool, as_json: bool
+) -> int:
     """Write the vehicles of all files; nothing, and exit code 1, if anything in them is wrong."""
-    settings = load_settings(ProcessSettings, config)
-    sheet = read_files(paths)
+    settings = load_settings(VehiclesSettings, config)
+    sheet = read_files(paths, _declared(settings, rules))
     if sheet.problems:
         if as_json:
             print(json.dumps({"problems": sheet.problems}, indent=2, ensure_ascii=False))
@@ -70,12 +90,13 @@ def set_one(
     labels: Sequence[str],
     attributes: Sequence[str],
     removed: Sequence[str],
+    rules: Sequence[Path],
     as_json: bool,
 ) -> int:
     """Change some labels and attributes of one vehicle; the others stay."""
     _check_ids([vehicle_id])
-    settings = load_settings(ProcessSettings, config)
-    new_labels, new_attributes, problems = pairs_of(labels, attributes)
+    settings = load_settings(VehiclesSettings, config)
+    new_labels, new_attributes, problems = pairs_of(labels, attributes, _declared(settings, rules))
     for name in removed:
         kind, _, rest = name.partition(".")
         if kind not in ("labels", "attributes") or not rest:

@@ -82,6 +82,32 @@ def test_nothing_is_written_of_files_with_problems(fleet: Here) -> None:
     ]
 
 
+CATALOG = """
+apiVersion: telltale.dev/v1alpha1
+kind: SignalCatalog
+metadata: {name: default}
+spec:
+  timestamp: {path: ts}
+  signals: {Vehicle.Speed: {path: speed}}
+  vehicle: {attributes: {speedLimit: {type: number}}}
+"""
+
+
+def test_a_catalog_that_declares_attributes_refuses_others(fleet: Here) -> None:
+    (fleet.directory / "catalog.yaml").write_text(CATALOG)
+    (fleet.directory / "fleet.csv").write_text("vehicleId,attributes.speedlimit\nv1,90\n")
+    fleet.set(TELLTALE_RULES="catalog.yaml")
+    done = fleet("vehicles", "import", "fleet.csv")
+    assert done.returncode == 1
+    assert (
+        "fleet.csv:2: the attribute 'speedlimit' is not declared: did you mean 'speedLimit'?" in done.stderr
+    )
+    done = fleet("vehicles", "set", "v1", "--attribute", "speedLimit=fast", "--rules", "catalog.yaml")
+    assert done.returncode == 2
+    assert "'fast' is no number" in done.stderr
+    assert fleet("vehicles", "set", "v1", "--attribute", "speedLimit=90").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

@@ -11,6 +11,7 @@ from pipeline.process.failures import ConfigurationError
 from pipeline.vehicles.entries import Sheet, pairs_of, value_of
 from pipeline.vehicles.files import read_files
 from pipeline.vehicles.store import as_record
+from rules.documents.signal_catalog import VehicleFacts
 
 
 def read(tmp_path: Path, name: str, text: str | bytes) -> Sheet:
@@ -153,6 +154,44 @@ def test_a_file_of_another_kind_and_one_that_is_not_there_are_usage_errors(tmp_p
         read_files([tmp_path / "fleet.xlsx"])
     with pytest.raises(ConfigurationError, match="No such file"):
         read_files([tmp_path / "fleet.csv"])
+
+
+FACTS = VehicleFacts.model_validate(
+    {
+        "labels": {"model": {"allowed": ["ET5", "ES6"]}, "driver": {}},
+        "attributes": {"limit": {}, "hazmat": {"type": "bool"}, "depot": {"type": "string"}},
+    }
+)
+
+
+def test_a_catalog_says_what_a_column_holds_and_what_is_a_slip(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    path.write_text(
+        "vehicleId,labels.model,labels.drivr,attributes.limit,attributes.hazmat,attributes.depot\n"
+        "v1,ET5,,90,true,007\nv2,EC7,Ann,,,\nv3,,,fast,1,\n"
+    )
+    sheet = read_files([path], FACTS)
+    assert [(it.vehicle_id, it.registration.attributes) for it in sheet.entries] == [
+        ("v1", {"limit": 90.0, "hazmat": True, "depot": "007"})
+    ]
+    assert [problem.removeprefix(f"{path}:") for problem in sheet.problems] == [
+        "3: the label 'model' is 'EC7', the catalog allows ET5, ES6",
+        "3: the label 'drivr' is not declared: did you mean 'driver'?",
+        "4: the attribute 'limit': 'fast' is no number",
+        "4: the attribute 'hazmat': '1' is neither true nor false",
+    ]
+
+
+def test_json_is_held_to_the_catalog_too(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.jsonl"
+    path.write_text(
+        '{"vehicleId": "v1", "attributes": {"limit": "90", "hazmat": 1, "x": true, "depot": "n"}}'
+    )
+    assert [problem.removeprefix(f"{path}:1: ") for problem in read_files([path], FACTS).problems] == [
+        "the attribute 'limit' is '90', the catalog says number",
+        "the attribute 'hazmat' is 1, the catalog says bool",
+        "the attribute 'x' is not declared",
+    ]
 
 
 @given(
