@@ -91,6 +91,9 @@ class Accounts:
         """Books one record."""
         if seen.key is None:
             return
+        if seen.value is None and seen.topic in (RAW, TELEMETRY):
+            self._messages = {message for message in self._messages if message[0] != seen.key}
+            return  # no message: the vehicle is forgotten, and what it says again counts again
         match seen.topic:
             case "vehicle.raw":
                 self._raw(seen.key, seen)

@@ -107,6 +107,14 @@ def test_ticks_and_dead_letters_of_other_topics_are_not_booked():
     assert (accounts.uplinked, accounts.normalized, accounts.dead_lettered) == (0, 0, 0)
 
 
+def test_a_vehicle_that_is_forgotten_and_says_the_same_again_leaves_the_books_balanced():
+    null = [Seen(topic, b"v1", None, {}) for topic in ("vehicle.raw", "vehicle.telemetry")]
+    again = [raw("g"), record("vehicle.telemetry", ts="1")]
+    summary = book(*BALANCED, *null, *again).summary(published=7, latency_ms=LATENCY)
+    assert (summary["uplinked"], summary["normalized"], summary["duplicates"]) == (8, 4, 2)
+    assert broken_identities(summary) == []
+
+
 @pytest.mark.parametrize(
     ("states", "counted"),
     [

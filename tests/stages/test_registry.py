@@ -210,6 +210,20 @@ def test_a_registered_vehicle_that_never_speaks_is_silent(plan) -> None:
     assert silent[0]["firedAt"] == format_instant(registered_at + 15_000)
 
 
+def test_a_sequence_that_had_begun_is_dropped_with_the_selection() -> None:
+    road = Road()
+    for kind in ("car", None, "car"):
+        register(road, "v1", {} if kind is None else {"labels": {"kind": kind}})
+        if road.records[-1].offset == 0:
+            road.say("v1", {"Vehicle.Speed": 20.0})
+    road.tick(30)
+    assert [it for it in alerts(road) if it[0] == "unbelted"] == []
+    road.say("v1", {"Vehicle.Speed": 20.0})
+    road.tick(30)
+    told = [it for it in alerts(road) if it[0] == "unbelted"]
+    assert told == [("unbelted", "firing", None), ("unbelted", "resolved", "cleared")]
+
+
 def test_silence_is_no_alert_of_a_vehicle_that_is_not_selected_any_more() -> None:
     road = Road()
     register(road, "v1", {"labels": {"kind": "truck"}})
