@@ -165,10 +165,16 @@ def fast_function(compiled: Compiled) -> Callable[..., object]:
     return function
 
 
+def _reads_more(_: Sequence[object]) -> object:
+    raise KeyError("it reads more than values")
+
+
 def _function_over_values(
     compiled: Compiled, slots: Mapping[str, int]
 ) -> Callable[[Sequence[object]], object]:
     names = {read.name for read in compiled.reads}
+    if names > slots.keys():
+        return _reads_more
 
     class Renamer(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.expr:
