@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from pipeline.process.collector import keep_collections_short
 from pipeline.process.context import Context, Process
 from pipeline.process.durations import format_duration
 from pipeline.process.failures import ConfigurationError, Stopped, TelltaleError
@@ -42,6 +43,7 @@ def run(
     except ConfigurationError as error:
         print(f"telltale {process.name}: {error}", file=sys.stderr)
         return error.exit_code
+    keep_collections_short()
     configure_logs(settings.log_level, settings.log_format, process=process.name)
     log = structlog.get_logger(f"telltale.{process.name}")
     for warning in resolved.warnings:

@@ -28,6 +28,8 @@ code looks into one for each signal of a message.
 """
 
 NOT_A_NUMBER: Final = -1
+NONE: Final = 2**62
+"""After every place of a number."""
 _ELSEWHERE: Final = object()
 NOWHERE: Final[Place] = (math.nan, math.nan, None, 0)
 """Of a signal that is unknown."""
@@ -48,7 +50,7 @@ class Bounds(Protocol):
     def between(self, old: Any, new: Any) -> Sequence[int] | None:
         """The settled rules of which a literal turns; None where that needs a look at what holds anew."""
 
-    def guarded(self, where: Any) -> list[int]:
+    def guarded(self, where: Any) -> Sequence[int]:
         """The settled rules with a guard that holds at a place."""
 
 
@@ -78,6 +80,11 @@ class _Claims:
         falling.sort()
         self._rising, self._rising_rules = [it[0] for it in rising], [it[1] for it in rising]
         self._falling, self._falling_rules = [it[0] for it in falling], [it[1] for it in falling]
+        self.empty_above, self.empty_to = NOT_A_NUMBER, NOT_A_NUMBER
+        """Between these places of numbers, the second one included, nothing holds."""
+        if not self._at and not self._but_at:
+            self.empty_above = self._falling[-1] if falling else NOT_A_NUMBER
+            self.empty_to = self._rising[0] if rising else NONE
 
     def holding(self, where: Any) -> list[int]:
         """The rules with a literal that holds at a place."""
@@ -149,8 +156,11 @@ class _Numbers:
         gates = self._gates_of_flips
         return self._flips[bisect_left(gates, old) : bisect_left(gates, new)]
 
-    def guarded(self, where: Any) -> list[int]:
-        return self._guards.holding(where)
+    def guarded(self, where: Any) -> Sequence[int]:
+        guards = self._guards
+        if type(where) is int and guards.empty_above < where <= guards.empty_to:
+            return ()
+        return guards.holding(where)
 
     def _made(self, where: int) -> Place:
         low = high = math.nan

@@ -99,11 +99,18 @@ class ValueIndex:
         """Find every signal's place anew: the vehicle was restored, or other rules apply to it now."""
         vehicle.memory.places = places = [NOWHERE] * len(vehicle.memory.values)
         vehicle.unsettled.clear()
-        for slot in self.bounds:
-            places[slot] = self._place(vehicle, slot)
-        self._open(vehicle)
-        held = {index for slot, bounds in self.bounds.items() for index in bounds.guarded(places[slot][2])}
-        self._note_unsettled(vehicle, held.union(bits(vehicle.expect & self.settled)))
+        held: set[int] = set()
+        opened = 0
+        for slot, bounds in self.bounds.items():
+            places[slot] = place = self._place(vehicle, slot)
+            opened |= place[3]
+            guarded = bounds.guarded(place[2])
+            if guarded:
+                held.update(guarded)
+        vehicle.opened = opened
+        expected = vehicle.expect & self.settled
+        if held or expected:
+            self._note_unsettled(vehicle, held.union(bits(expected)))
 
     def unsettle(self, vehicle: "VehicleState", slots: Iterable[int]) -> None:
         """These signals have other values than before, and no rule was judged."""

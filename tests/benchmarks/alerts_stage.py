@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import orjson
 
+from pipeline.process.collector import keep_collections_short
 from pipeline.runtime.stage import Output
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.rule_counts import RuleCounts
@@ -141,6 +142,7 @@ def main() -> None:
     arguments.add_argument("--vehicles", type=int, default=100_000)
     arguments.add_argument("--json", action="store_true")
     options = arguments.parse_args()
+    keep_collections_short()  # as every process of ours does
     engine = Engine(rule_set())
     readings = [reading for reading, _ in telemetry(options.events, 500, BEGIN_MS)]
     messages = [Message(it.vehicle.encode(), it.value, it.received_at) for it in readings]
