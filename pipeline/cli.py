@@ -235,6 +235,8 @@ def new_rule(
         print("the catalog needs, under spec.signals:")
         for line in copied.missing:
             print(f"    {line}")
+    for finding in copied.findings:
+        print(finding.format())
     print(f"now: telltale rules test {directory}")
 
 

@@ -6,19 +6,21 @@ Nothing that is there is ever overwritten. A copy brings its tests, under its ow
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import rules
 from pipeline.process.failures import ConfigurationError
 from rules import RuleSet, compile_rules
-from rules.documents import Loaded, did_you_mean, load
+from rules.documents import Diagnostic, Loaded, did_you_mean, load
 from rules.documents.closed import NAME_PATTERN
 from rules.engine.memory import layout_of
-from rules.testing import only
+from rules.testing import only, suite
 
 LIBRARY = Path(rules.__file__).parent / "library"
+SETS = (LIBRARY, LIBRARY / "operations")
+"""Each with a catalog of its own; those for recorded traces are for nothing else."""
 STARTER = ("catalog.yaml", "overspeed.yaml", "overspeed.test.yaml")
 
 
@@ -51,6 +53,8 @@ class Copied:
     written: tuple[Path, ...]
     missing: tuple[str, ...]
     """Lines for `spec.signals` of the catalog."""
+    findings: tuple[Diagnostic, ...]
+    """What else does not fit, a fence that is not there for example."""
 
 
 def start(directory: Path) -> Started:
@@ -69,7 +73,7 @@ def start(directory: Path) -> Started:
 def shipped() -> list[Shipped]:
     """The rules of the library, by name."""
     found = []
-    for placed in load([LIBRARY]).documents:
+    for placed in (each for directory in SETS for each in load([directory]).documents):
         if type(placed.document).__name__.endswith("Rule"):
             first, *_ = placed.text.splitlines()
             sentence = first.removeprefix("#").strip()
@@ -99,7 +103,14 @@ def copy_rule(directory: Path, source: str, name: str) -> Copied:
         )
     for file, original in texts.items():
         _write(file, original.read_text(encoding="utf-8").replace(source, name))
-    return Copied(tuple(texts), tuple(_missing(beside, model)))
+    missing = tuple(_missing(beside, model))
+    return Copied(tuple(texts), missing, () if missing else _findings(directory, texts))
+
+
+def _findings(directory: Path, files: Collection[Path]) -> tuple[Diagnostic, ...]:
+    found = suite(load([directory], tests=True))
+    names = set(map(str, files))
+    return tuple(it for it in found if it.file in names) if isinstance(found, list) else ()
 
 
 def _write(file: Path, text: str) -> None:
@@ -113,7 +124,7 @@ def _write(file: Path, text: str) -> None:
 
 def _missing(beside: Loaded, model: Shipped) -> Iterator[str]:
     """The catalog's lines for signals that the rule reads and that the catalog beside it does not have."""
-    library = load([LIBRARY])
+    library = load([model.file.parent])
     catalog, compiled = library.catalog, compile_rules(library)
     assert isinstance(compiled, RuleSet), "what ships is right"
     assert catalog is not None, "and has a catalog"

@@ -14,6 +14,7 @@ from rules.documents import NUMERIC, load
 
 LIBRARY = Path(rules.__file__).parent / "library"
 OBD = LIBRARY / "traces" / "obd"
+OPERATIONS = LIBRARY / "operations"
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 FILES = Path(__file__).parent / "files"
@@ -26,7 +27,7 @@ RULE_FILES = [
 ]
 
 
-@pytest.mark.parametrize("directory", [LIBRARY, OBD], ids=["fleet", "obd"])
+@pytest.mark.parametrize("directory", [LIBRARY, OPERATIONS, OBD], ids=["fleet", "operations", "obd"])
 def test_what_ships_compiles_without_a_warning(directory):
     compiled = rules.compile_rules(load([directory]))
     assert isinstance(compiled, rules.RuleSet), [each.format() for each in compiled]
@@ -36,7 +37,7 @@ def test_what_ships_compiles_without_a_warning(directory):
 def test_the_shipped_rules_come_with_their_catalog():
     loaded = load([LIBRARY])
     assert loaded.diagnostics == ()
-    assert loaded.left_out == (str(OBD),)
+    assert loaded.left_out == (str(OPERATIONS), str(OBD))
     assert loaded.catalog.document.metadata.name == "default"
     assert {placed.document.metadata.name for placed in loaded.alert_rules} == {
         "battery-thermal-runaway-risk",
@@ -54,6 +55,25 @@ def test_the_shipped_rules_come_with_their_catalog():
     }
 
 
+def test_rules_of_every_kind_ship_for_operations():
+    loaded = load([OPERATIONS])
+    assert loaded.diagnostics == ()
+    names = {placed.document.metadata.name for placed in loaded.documents}
+    assert names - {"operations", "depot"} == {
+        "battery-degradation",
+        "charging-session",
+        "depot-speeding",
+        "driver-fatigue",
+        "fuel-theft",
+        "harsh-cornering",
+        "long-stop",
+        "slow-puncture",
+        "tow-away",
+        "trip-summary",
+        "unauthorised-movement",
+    }
+
+
 def test_two_rules_ship_for_recorded_drives():
     loaded = load([OBD])
     assert loaded.diagnostics == ()
@@ -66,8 +86,8 @@ def test_a_shipped_rule_says_in_one_sentence_for_whom_it_is(file):
     assert first.startswith("# For ")
     assert first.endswith(".")
     assert second.startswith("apiVersion:")
-    (placed,) = load([file]).alert_rules
-    assert placed.document.spec.annotations
+    (placed,) = load([file]).documents
+    assert placed.document.kind != "AlertRule" or placed.document.spec.annotations
 
 
 def test_every_field_of_the_language_is_used_by_some_shipped_rule():
@@ -82,7 +102,7 @@ def test_every_field_of_the_language_is_used_by_some_shipped_rule():
 
 
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda file: file.parent.name)
-@pytest.mark.parametrize("directory", [LIBRARY, OBD], ids=["fleet", "obd"])
+@pytest.mark.parametrize("directory", [LIBRARY, OPERATIONS, OBD], ids=["fleet", "operations", "obd"])
 def test_shipped_catalogs_speak_vss(directory, export):
     vss = load([export]).catalog.document.spec.signals
     for name, signal in load([directory]).catalog.document.spec.signals.items():

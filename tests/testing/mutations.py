@@ -26,6 +26,18 @@ _OPERATORS = {
 }
 _OPERATOR = re.compile(r"<=|>=|==|!=|&&|\|\||<|>|!")
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[wdhms]))+\Z")
+_CALL = re.compile(r"(\w+)\(")
+_OTHER_CALLS = {
+    "max": ("min", "avg"),
+    "min": ("max",),
+    "avg": ("max",),
+    "sum": ("max",),
+    "first": ("last",),
+    "last": ("first",),
+    "increase": ("max",),
+    "count": ("distinct",),
+}
+"""Of aggregates; the other functions that take the same."""
 _TEXTS = ("metadata", "annotations", "labels", "payload", "name", "topic")
 """Below these nothing is changed: words for people, and names."""
 
@@ -80,6 +92,9 @@ def _changes(key: Any, value: Any) -> Iterator[tuple[str, Any]]:
         other = {"info": "warning", "warning": "critical", "critical": "warning"}.get(value)
         other = other or ("firing" if value == "resolved" else "resolved")
         yield f"{value} becomes {other}", other
+    if isinstance(key, str) and isinstance(value, str) and (call := _CALL.match(value)):
+        for other in _OTHER_CALLS.get(call[1], ()):
+            yield f"{call[1]} becomes {other}", other + value[call.end(1) :]
     if isinstance(value, int) and not isinstance(value, bool):
         for changed in (value - 1, value + 1):
             yield f"{value} becomes {changed}", changed

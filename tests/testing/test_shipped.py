@@ -17,7 +17,7 @@ from rules.testing import Suite, suite
 from tests.testing.mutations import mutants
 
 LIBRARY = Path(rules.__file__).parent / "library"
-SETS = {"fleet": LIBRARY, "obd": LIBRARY / "traces" / "obd"}
+SETS = {"fleet": LIBRARY, "operations": LIBRARY / "operations", "obd": LIBRARY / "traces" / "obd"}
 EQUIVALENT = yaml.safe_load((Path(__file__).parent / "equivalent_mutants.yaml").read_text(encoding="utf-8"))
 
 
@@ -61,10 +61,9 @@ def test_a_rules_own_tests_notice_every_small_change_of_it(name: str, rule: str)
     )
     tests = [it for it in loaded.rule_tests if rule in it.document.spec.rules]
     assert tests, f"{rule} has no test"
-    others = [
-        it for it in loaded.documents if it.document.kind not in ("RuleTest", "SequenceRule", "AlertRule")
-    ]
+    others = [it for it in loaded.documents if not it.document.kind.endswith(("Rule", "RuleTest"))]
     beside = [Source(file, text) for file, text in {it.file: it.text for it in (*others, *tests)}.items()]
+    assert _passes([*beside, Source("same.yaml", json.dumps(placed.root.plain()))])
     unnoticed = {
         mutant.name
         for mutant in mutants(placed.root.plain())

@@ -53,9 +53,12 @@ def test_new_without_a_rule_lists_what_ships_with_a_sentence_each() -> None:
 def test_each_rule_that_ships_can_be_copied_under_another_name_with_its_tests(
     tmp_path: Path, name: str
 ) -> None:
-    run("init", tmp_path)
-    (tmp_path / "catalog.yaml").write_text((LIBRARY / "catalog.yaml").read_text())
-    assert copy_rule(tmp_path, name, "my-own").missing == ()
+    (directory,) = (rule.file.parent for rule in shipped() if rule.name == name)
+    for file in ("catalog.yaml", "depot.yaml"):
+        if (directory / file).exists():
+            (tmp_path / file).write_text((directory / file).read_text())
+    copied = copy_rule(tmp_path, name, "my-own")
+    assert (copied.missing, copied.findings) == ((), ())
     found = suite(load([tmp_path], tests=True))
     assert isinstance(found, Suite), [finding.format() for finding in found]
     verdicts = list(found.run("my-own-*"))
@@ -76,6 +79,12 @@ def test_what_the_catalog_lacks_is_told_as_lines_for_it(tmp_path: Path) -> None:
     lines = [f"    {line.strip()}\n" for line in (*missing, *told) if line.strip().startswith("Vehicle.")]
     (tmp_path / "catalog.yaml").write_text(catalog + "".join(lines))
     assert isinstance(compile_rules(load([tmp_path])), RuleSet)
+
+
+def test_what_else_the_copy_lacks_is_told(tmp_path: Path) -> None:
+    (tmp_path / "catalog.yaml").write_text((LIBRARY / "operations" / "catalog.yaml").read_text())
+    told = run("rules", "new", tmp_path, "--from", "long-stop")
+    assert any(line.startswith(f"{tmp_path}/long-stop.yaml:") and "TT210" in line for line in told)
 
 
 @pytest.mark.parametrize(
