@@ -234,7 +234,8 @@ class Observer:
     def _turned(self, vehicle: VehicleState, left: Windows, at: int) -> int:
         """The rules whose alert may be moved by samples that leave windows of their condition.
 
-        The others, of which there are many more, are judged by generated code, as for a message.
+        The others, of which there are many more, are judged by generated code, as for a message. It does
+        not know that an age which is reached at this very instant is exceeded: `_fire` judges those anyway.
         """
         program, doubts = vehicle.program, self._doubts
         turned = 0
@@ -243,13 +244,12 @@ class Observer:
             if (readers & may_move).bit_count() <= _FEW:
                 turned |= readers & may_move
                 continue
-            quick = readers & ~program.aged  # an age that is reached at this very instant is exceeded here
-            run = program.run_of(quick)
+            run = program.run_of(readers)
             if run is None:
                 turned |= readers
                 continue
             holding = run(vehicle.memory, (), at, vehicle.vehicle_id)
-            turned |= (readers & ~quick) | (((holding ^ vehicle.expect) | vehicle.attention) & quick)
+            turned |= ((holding ^ vehicle.expect) | vehicle.attention) & readers
         for index, _ in doubts.errors:
             turned |= 1 << index
         doubts.errors.clear()

@@ -40,7 +40,6 @@ class Program:
         "absences",
         "age_readers",
         "age_readers_beside",
-        "aged",
         "ears",
         "enabled",
         "fact_readers",
@@ -74,8 +73,6 @@ class Program:
         self.age_readers: dict[tuple[int, int], int] = {}
         """(slot, age) to the rules whose condition turns at it."""
         self.age_readers_beside: dict[tuple[int, int], int] = {}
-        self.aged = 0
-        """The rules whose condition reads an age."""
         self.runs_by_mask: dict[int, Run] = {}
         """The code that judges some rules without a message."""
         self.fact_readers: dict[str, int] = {}
@@ -94,7 +91,6 @@ class Program:
                 self.readers[slot] |= bit
             for slot in rule.slots_beside:
                 self.readers_beside[slot] |= bit
-            self.aged |= bit if rule.when.ages else 0
             for limit in rule.when.ages:
                 self.age_readers[limit] = self.age_readers.get(limit, 0) | bit
             for limit in rule.ages_beside:

@@ -114,8 +114,7 @@ def increase(ring: Ring, at: int, duration: int) -> object:
     condensed = ring.condensed
     if head == 0 and condensed is not None and (tail := condensed.since(edge)) is not None:
         risen += _scaled(ring, tail.risen) + rise(condensed.last, ring.values[0], ring.scale)
-        number += tail.number
-    return _ratio(risen, 1 << ring.scale) if number > 1 else UNKNOWN
+    return _ratio(risen, 1 << ring.scale) if number > 1 else UNKNOWN  # beside buckets there are always many
 
 
 def percentile(ring: Ring, at: int, duration: int, percent: float) -> object:

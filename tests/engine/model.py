@@ -197,6 +197,13 @@ OVER_WINDOWS = (
         windows=(("a", 15), ("b", 11)),
     ),
     Said(
+        "age(b) > duration('5ms') && avg(a, duration('10ms')) > 4",
+        lambda v: both(more(v.age("b"), 5), more(v.asked("avg", "a", 10), 4)),
+        frozenset("ab"),
+        (("b", 5),),
+        windows=(("a", 10),),
+    ),
+    Said(
         "!(percentile(a, 75, duration('20ms')) < 7)",
         lambda v: no(less(v.asked("percentile", "a", 20, 75), 7)),
         frozenset("a"),
