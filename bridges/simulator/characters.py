@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bridges.simulator.driving import CALM, Temper
-from bridges.simulator.roads import CITY, MOTORWAY, SUBURB, Terrain
+from bridges.simulator.roads import CITY, MOTORWAY, SUBURB, YARD, Terrain
 
 
 class Trouble(Enum):
@@ -60,6 +60,8 @@ class Character:
     episodes: tuple[Episode, ...] = ()
     charge_percent: float = 70.0
     tyre_kpa: float = 245.0
+    at_home: bool = False
+    """Its loop is around the depot, and not somewhere in the region."""
 
     @property
     def earliest_s(self) -> float:
@@ -124,6 +126,7 @@ SPECIAL: tuple[Character, ...] = (
     Character("no clock", terrain=CITY, episodes=(Episode(Trouble.NO_CLOCK),)),
     Character("reboots", terrain=SUBURB, episodes=(Episode(Trouble.REBOOT, 17.0, 18.0, 40.0),)),
     Character("garage", terrain=CITY, episodes=(Episode(Trouble.NO_COVERAGE, 6.0, 46.0, 300.0),)),
+    Character("shuttle", terrain=YARD, at_home=True),
 )
 
 

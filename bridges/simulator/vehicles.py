@@ -41,11 +41,12 @@ class Vehicle:
         self.character = character
         self.body = Body() if character.electric else Body(mass_kg=2_400.0, drag_area=0.9)
         self.ambient_c = round(random.uniform(8.0, 28.0), 1)
+        reach = 0.0 if character.at_home else 0.25
         self.route = loop(
             character.terrain,
             random,
-            latitude=DEPOT[0] + random.uniform(-0.25, 0.25),
-            longitude=DEPOT[1] + random.uniform(-0.25, 0.25),
+            latitude=DEPOT[0] + random.uniform(-reach, reach),
+            longitude=DEPOT[1] + random.uniform(-reach, reach),
         )
         self.progress = Progress(leg=random.randrange(len(self.route.legs)))
         self.odometer_m = random.uniform(2e6, 9e7)

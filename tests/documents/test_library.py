@@ -23,7 +23,7 @@ DRIVES = [FILES / "drive.csv", *sorted((SHARED / "carobd").glob("*.csv"))]
 RULE_FILES = [
     file
     for file in sorted(LIBRARY.rglob("*.yaml"))
-    if file.name != "catalog.yaml" and ".test." not in file.name
+    if file.name not in ("catalog.yaml", "fences.yaml") and ".test." not in file.name
 ]
 
 
@@ -53,6 +53,7 @@ def test_the_shipped_rules_come_with_their_catalog():
         "seat-belt-unfastened",
         "vehicle-silent",
     }
+    assert [placed.document.metadata.name for placed in loaded.geofence_rules] == ["depot-visits"]
 
 
 def test_rules_of_every_kind_ship_for_operations():
@@ -87,6 +88,7 @@ def test_a_shipped_rule_says_in_one_sentence_for_whom_it_is(file):
     assert first.endswith(".")
     assert second.startswith("apiVersion:")
     (placed,) = load([file]).documents
+    assert placed.document.kind.endswith("Rule")
     assert placed.document.kind != "AlertRule" or placed.document.spec.annotations
 
 

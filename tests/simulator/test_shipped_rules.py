@@ -4,6 +4,7 @@ The real engine runs over the fleet's payloads, without brokers: what the demo s
 """
 
 from collections import defaultdict
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bridges.simulator.fleet import happenings
+from bridges.simulator.fleet import characters_of, happenings
 from bridges.simulator.journeys import Publication
 from rules import (
     AlertRecord,
@@ -24,6 +25,8 @@ from rules import (
     compile_rules,
     load,
 )
+from rules.engine import Geofences
+from rules.engine.fence_outcomes import FenceRecord
 
 START_MS = 1_790_000_000_000
 LIBRARY = [
@@ -31,7 +34,7 @@ LIBRARY = [
     for path in sorted((Path(str(files("rules"))) / "library").glob("*.yaml"))
     if not path.name.endswith(".test.yaml")
 ]
-RULES = [path.stem for path in LIBRARY if path.stem != "catalog"]
+RULES = [placed.document.metadata.name for placed in load(LIBRARY).alert_rules]
 SIZE = 50
 
 
@@ -131,3 +134,22 @@ def test_while_the_downlink_is_away_only_commands_that_expire_soon_are_asked_for
         if isinstance(outcome, CommandRecord) and AWAY_FROM_S <= at_s < AWAY_UNTIL_S
     }
     assert asked == {"flash-hazard-lights"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 42])
+def test_shuttles_visit_the_depot_and_nobody_else_does(seed):
+    rules, _ = shipped()
+    fold, vehicles, out = Geofences(rules), {}, []
+    for event in happenings(name="v", size=SIZE, seed=seed, start_ms=START_MS, interval_ms=1_000):
+        if event.at >= START_MS + 180_000:
+            break
+        if isinstance(event, Publication) and event.payload[:1] == b"{":
+            with suppress(orjson.JSONDecodeError, KeyError):
+                document = orjson.loads(event.payload)
+                place = document["pos"]["lat"], document["pos"]["lon"], document["pos"]["acc"]
+                vehicle = vehicles.setdefault(event.vehicle_id, fold.new_vehicle(event.vehicle_id))
+                fold.process(vehicle, Event(document["ts"], event.at, {}, place), 0, out)
+    told = {(it.vehicle_id, it.happening.event) for it in out if isinstance(it, FenceRecord)}
+    shuttles = {name for name, it in characters_of("v", SIZE).items() if it.name == "shuttle"}
+    assert {vehicle for vehicle, _ in told} == shuttles
+    assert {event for _, event in told} == {"enter", "exit"}
