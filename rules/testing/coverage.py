@@ -47,7 +47,7 @@ class Branches:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The atomic conditions of all rules, and the rules of which no test evaluated anything."""
+    """The atomic conditions of the rules, and the rules of which no test expects anything."""
 
     branches: tuple[Branches, ...]
     untested: tuple[str, ...]
@@ -90,18 +90,11 @@ class Observers:
             ),
             aggregations=tuple(self._aggregation(it, aggregations[it.name]) for it in rules.aggregations),
         )
-        self._rule_names = [rule.name for rule in rules.rules]
-        self._rule_names += [aggregation.name for aggregation in rules.aggregations]
-        self._rule_names += [pattern.name for pattern in rules.sequences]
 
-    def coverage(self, rules: Container[str] | None = None) -> Coverage:
-        """What was seen of these rules; of all where none are named."""
-        branches = [it for it in self._branches if rules is None or it.rule in rules]
-        seen = {it.rule for it in branches if it.seen}
-        counted = {it.rule for it in branches}
-        untested = (name for name in self._rule_names if name in counted and name not in seen)
-        ordered = sorted(branches, key=lambda it: (it.file, it.line, it.column))
-        return Coverage(tuple(ordered), tuple(dict.fromkeys(untested)))
+    def branches(self, rules: Container[str]) -> tuple[Branches, ...]:
+        """What was seen of these rules, in the order of the files."""
+        found = (it for it in self._branches if it.rule in rules)
+        return tuple(sorted(found, key=lambda it: (it.file, it.line, it.column)))
 
     def _environment(self, placed: Placed[Any]) -> Environment:
         """The names of a rule's conditions, those of its parameters too."""

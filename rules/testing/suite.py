@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from rules.compile import compile_rules
 from rules.documents import Diagnostic, Loaded
 from rules.engine import RuleSet
+from rules.engine.reports import Named
 from rules.testing.coverage import Coverage, Observers
-from rules.testing.entries import Script
+from rules.testing.entries import Expected, Script
 from rules.testing.expectations import Failure, failures
 from rules.testing.runs import run
 from rules.testing.scripts import scripts
@@ -40,7 +41,8 @@ class Suite:
         self.warnings = rules.warnings
         """The findings that are no errors."""
         self._rules = rules
-        self._rules_run: set[str] | None = None
+        self._names = frozenset(rule.name for rule in every_rule(rules))
+        self._chosen: tuple[Script, ...] = ()
         self._observers = Observers(loaded, rules) if found else None
 
     def chosen(self, pattern: str | None) -> tuple[Script, ...]:
@@ -58,10 +60,8 @@ class Suite:
 
     def run(self, pattern: str | None = None) -> Iterator[Verdict]:
         """Run the chosen tests, in the order in which they were read."""
-        self._rules_run = None if pattern is None else set()
-        for script in self.chosen(pattern):
-            if self._rules_run is not None:
-                self._rules_run |= script.rules
+        self._chosen = self.chosen(pattern)
+        for script in self._chosen:
             ran = run(script, only(self._rules, script.rules))
             if self._observers is not None:
                 run(script, only(self._observers.rules, script.rules))
@@ -69,9 +69,12 @@ class Suite:
 
     def coverage(self) -> Coverage:
         """What the tests that were run have seen: of all rules, or of those that chosen tests run."""
-        if self._observers is None:
-            return Coverage((), ())
-        return self._observers.coverage(self._rules_run)
+        rules = self._names
+        if self._chosen != self.scripts:
+            rules = frozenset().union(*(script.rules for script in self._chosen))
+        tested = {name for script in self._chosen for it in script.expected for name in _about(script, it)}
+        branches = () if self._observers is None else self._observers.branches(rules)
+        return Coverage(branches, tuple(sorted(rules - tested)))
 
 
 def suite(loaded: Loaded) -> Suite | list[Diagnostic]:
@@ -83,6 +86,16 @@ def suite(loaded: Loaded) -> Suite | list[Diagnostic]:
     if findings:
         return [*rules.warnings, *findings]
     return Suite(loaded, rules, found)
+
+
+def _about(script: Script, expected: Expected) -> frozenset[str]:
+    """The rules that an expectation says something about."""
+    return script.rules if expected.rule is None else frozenset([expected.rule])
+
+
+def every_rule(rules: RuleSet) -> tuple[Named, ...]:
+    """The rules of all kinds."""
+    return (*rules.rules, *rules.sequences, *rules.absences, *rules.fence_rules, *rules.aggregations)
 
 
 def only(rules: RuleSet, names: frozenset[str]) -> RuleSet:

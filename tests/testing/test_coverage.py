@@ -112,3 +112,16 @@ def test_what_runs_in_production_has_no_observer():
     assert "f_observe" not in before.source
     assert "f_observe" in found._observers.rules.rules[0].when.source
     assert found._rules.rules[0].when is before
+
+
+def test_a_rule_without_any_condition_is_untested_too():
+    silent = """
+apiVersion: telltale.dev/v1alpha1
+kind: AlertRule
+metadata: {name: silent}
+spec: {absentFor: {duration: 1m}}
+"""
+    _, coverage = seen_of(
+        "  rules: [fast]\n  vehicles: {v1: {speed: 1}}\n  expect: [{alerts: []}]", FAST, silent
+    )
+    assert coverage.untested == ("silent",)
