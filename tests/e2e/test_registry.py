@@ -39,7 +39,8 @@ class Fleet:
         return done.stdout
 
     def say(self, vehicle: str, speed: float) -> None:
-        payload = json.dumps({"ts": time.time_ns() // 1_000_000, "speed": speed}).encode()
+        at = time.time_ns() // 1_000_000
+        payload = json.dumps({"ts": at, "speed": speed, "lat": 31.23, "lon": 121.47}).encode()
         self._vehicles.publish([Message(vehicle, payload)])
 
     def write(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
@@ -79,6 +80,7 @@ class Fleet:
 FIRING, OVER = ("fast", "firing", None), ("fast", "resolved", "cleared")
 
 
+@pytest.mark.timeout(600)
 def test_thresholds_of_vehicles_selectors_and_forgetting(
     kafka: KafkaAddress, mqtt: MqttAddress, install: Install
 ) -> None:
@@ -88,7 +90,7 @@ def test_thresholds_of_vehicles_selectors_and_forgetting(
     sheet = installation.directory / "fleet.csv"
     sheet.write_text("vehicleId,labels.driver,attributes.limit\ncar-1,Ann,80\ncar-2,Bob,120\n")
     assert fleet.vehicles("import", str(sheet)) == "2 vehicles: 2 new, 0 changed, 0 as before\n"
-    *_, alerts = installation.start("uplink", "normalize", "alerts")
+    *_, alerts = installation.start("uplink", "normalize", "aggregations", "geofences", "alerts")
     try:
         fleet.say("car-1", 100)
         fleet.say("car-2", 100)
@@ -117,13 +119,15 @@ def test_thresholds_of_vehicles_selectors_and_forgetting(
         fleet.vehicles("set", "car-2", "--label", "kind=car")
         fleet.wait_told("car-2", [FIRING, OVER, moving, ("moving-truck", "resolved", "deselected")])
 
-        assert fleet.state("alerts", "car-1") != [] != fleet.state("normalize", "car-1")
+        stages = ("normalize", "alerts", "aggregations", "geofences")
+        assert all(fleet.state(stage, "car-1") for stage in stages)
         fleet.vehicles("forget", "car-1")
         fleet.wait_told("car-1", [FIRING, ("fast", "resolved", "forgotten")])
-        wait_until(lambda: not fleet.state("alerts", "car-1"), lambda: f"{fleet.state('alerts', 'car-1')}")
-        wait_until(
-            lambda: not fleet.state("normalize", "car-1"), lambda: f"{fleet.state('normalize', 'car-1')}"
-        )
+
+        def kept() -> dict[str, list[bytes]]:
+            return {stage: parts for stage in stages if (parts := fleet.state(stage, "car-1"))}
+
+        wait_until(lambda: not kept(), lambda: f"{kept()}")
         assert installation.telltale("vehicles", "get", "car-1").returncode == 1
 
         fleet.say("car-1", 200)
