@@ -110,7 +110,7 @@ def copy_rule(directory: Path, source: str, name: str) -> Copied:
 def _findings(directory: Path, files: Collection[Path]) -> tuple[Diagnostic, ...]:
     found = suite(load([directory], tests=True))
     names = set(map(str, files))
-    return tuple(it for it in found if it.file in names) if isinstance(found, list) else ()
+    return tuple(it for it in (found if isinstance(found, list) else found.warnings) if it.file in names)
 
 
 def _write(file: Path, text: str) -> None:

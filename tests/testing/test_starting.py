@@ -54,7 +54,7 @@ def test_each_rule_that_ships_can_be_copied_under_another_name_with_its_tests(
     tmp_path: Path, name: str
 ) -> None:
     (directory,) = (rule.file.parent for rule in shipped() if rule.name == name)
-    for file in ("catalog.yaml", "depot.yaml"):
+    for file in ("catalog.yaml", "depot.yaml", "fences.yaml"):
         if (directory / file).exists():
             (tmp_path / file).write_text((directory / file).read_text())
     copied = copy_rule(tmp_path, name, "my-own")
@@ -85,6 +85,9 @@ def test_what_else_the_copy_lacks_is_told(tmp_path: Path) -> None:
     (tmp_path / "catalog.yaml").write_text((LIBRARY / "operations" / "catalog.yaml").read_text())
     told = run("rules", "new", tmp_path, "--from", "long-stop")
     assert any(line.startswith(f"{tmp_path}/long-stop.yaml:") and "TT210" in line for line in told)
+    (tmp_path / "catalog.yaml").write_text((LIBRARY / "catalog.yaml").read_text())
+    told = run("rules", "new", tmp_path, "--from", "depot-visits")
+    assert any("no fence of this set has these labels" in line for line in told)
 
 
 @pytest.mark.parametrize(
