@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rules.engine import windows
 from rules.engine.bounds import NOWHERE, Place
-from rules.engine.rings import Kept, Ring
+from rules.engine.rings import NO_SAMPLES, Kept, Ring, Rings
 from rules.engine.ruleset import Absence, Compiled, Pattern, Rule, RuleSet, Signal, Template
 from rules.language.values import UNKNOWN
 from rules.language.windows import Window
@@ -157,7 +157,7 @@ class Memory:
         size = len(layout.names)
         previous: dict[int, object] = dict.fromkeys(layout.with_history, UNKNOWN)
         times = dict.fromkeys(layout.with_history, NEVER)
-        rings = {slot: Ring(kept) for slot, kept in layout.kept.items()}
+        rings = Rings(layout.kept)
         places = [NOWHERE] * size
         return cls(layout, [UNKNOWN] * size, [NEVER] * size, previous, times, {}, places, rings=rings)
 
@@ -169,7 +169,7 @@ class Memory:
         self.stale.pop(slot, None)
         self.values[slot] = value
         self.times[slot] = at
-        if slot in self.rings:
+        if slot in self.layout.kept:
             self.rings[slot].take(at, value)
 
     def last(self, slot: int) -> object:
@@ -252,7 +252,7 @@ class Look:
         """One value; UNKNOWN where there is none."""
         memory = self.memory
         if isinstance(kind, Window):
-            return windows.ask(memory.rings[slot], self.at, kind)
+            return windows.ask(memory.rings.get(slot, NO_SAMPLES), self.at, kind)
         if slot == FACT:
             return memory.facts.get(kind, UNKNOWN)
         match kind:

@@ -83,7 +83,7 @@ def restore(memory: Memory, parts: Mapping[str, bytes]) -> frozenset[str]:
 
     Parts of signals over which there is no window are left out.
     """
-    slots = {_name(memory, slot): slot for slot in memory.rings}
+    slots = {_name(memory, slot): slot for slot in memory.layout.kept}
     found: dict[int, dict[str, Any]] = {}
     mine = set()
     for part, packed in parts.items():

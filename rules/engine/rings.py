@@ -13,6 +13,7 @@ Up to MOST samples are kept as they are. Then the older half becomes buckets (`c
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Final
@@ -285,6 +286,24 @@ class Ring:
             if place < len(self.times):
                 soonest = min(soonest, self.times[place] + duration)
         return soonest
+
+
+class Rings(dict[int, Ring]):
+    """The rings of a vehicle by slot: of the signals that it has said, and no others."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, kept: Mapping[int, Kept]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def __missing__(self, slot: int) -> Ring:
+        ring = self[slot] = Ring(self._kept[slot])
+        return ring
+
+
+NO_SAMPLES: Final = Ring(Kept((1,), frozenset()))
+"""What windows over a signal see that was never said."""
 
 
 def names_of(chunk: int, count: int) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rules.engine.bounds import Bounds
 from rules.engine.expressions import Expression, truth_of
 from rules.engine.memory import FACT, FOREVER, HISTORY, NEVER, Layout, Memory
+from rules.engine.rings import NO_SAMPLES
 from rules.engine.windows import FUNCTIONS, code
 from rules.language.values import UNKNOWN, UnknownValue
 from rules.language.windows import Window
@@ -162,6 +163,7 @@ def shape_run(
             lines.append(f" else: _doubts.skipped |= {skipped:#x}")
     lines.append(f" return _m << {lowest}" if lowest else " return _m")
     space.update({f"_{kind}": function for kind, function in HISTORY.items()})
+    space["_no_samples"] = NO_SAMPLES
     space.update({f"_w_{name}": function for name, function in FUNCTIONS.items()})
     exec(compile("\n".join(lines), f"<messages of {len(names)} signals>", "exec"), space)
     run: Run = space["run"]  # type: ignore[assignment]
@@ -200,7 +202,7 @@ def soonest_of(slots: Collection[int], layout: Layout) -> int:
 def _read(kind: str | Window, slot: int, values: dict[int, str]) -> str:
     """The Python of one read, in a function that has stored the message's `values` (slot to local)."""
     if isinstance(kind, Window):
-        return code(kind, f"_memory.rings[{slot}]", "_ts")
+        return code(kind, f"_memory.rings.get({slot}, _no_samples)", "_ts")
     if slot == FACT:
         return f"_memory.facts.get({kind!r}, UNKNOWN)"
     match kind:

@@ -120,7 +120,7 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
                     vehicle.absences[absence.index] = told
             case None if part not in (VALUES, HEARD):
                 strange.append(part)
-    if vehicle.memory.rings:
+    if vehicle.memory.layout.kept:
         try:
             rings = ring_parts.restore(vehicle.memory, parts)
         except ValueError as error:

@@ -168,3 +168,12 @@ def test_a_set_has_windows_over_a_bounded_number_of_signals() -> None:
     found = compile_rules(parse([Source("rules.yaml", "\n---\n".join([catalog, *rules]))]))
     assert isinstance(found, list)
     assert [finding.code for finding in found if isinstance(finding, Diagnostic)] == ["TT206"]
+
+
+def test_a_signal_that_a_vehicle_never_says_costs_it_nothing() -> None:
+    when = 'avg(speed, duration("10s")) > 100 || max(pressure, duration("10s")) > 5'
+    drive = Drive(rule_set({"hot": {"when": when}}))
+    assert told(drive.say(0, speed=130.0)) == [("hot", "firing", "warning", None, 0)]
+    for second in range(1, 9):
+        drive.say(second, speed=90.0)
+    assert list(drive.vehicle.memory.rings) == [drive.vehicle.memory.layout.slots["Vehicle.Speed"]]
