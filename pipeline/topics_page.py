@@ -74,6 +74,8 @@ def published_topics(paths: Sequence[Path]) -> set[str]:
     loaded = load_documents(paths)
     actions = [action for placed in loaded.alert_rules for action in placed.document.spec.actions]
     actions += [action for placed in loaded.sequence_rules for action in placed.document.spec.every_action]
+    alarms = [placed.document.spec.alert for placed in loaded.aggregation_rules]
+    actions += [action for alert in alarms if alert is not None for action in alert.actions]
     published = [action.publish for action in actions]
     published += [it.publish for placed in loaded.geofence_rules for it in placed.document.spec.actions]
     return {publish.topic for publish in published if publish is not None}

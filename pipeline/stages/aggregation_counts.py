@@ -9,7 +9,7 @@ from collections import Counter as Tally
 import structlog
 from prometheus_client import Counter, Gauge
 
-from rules.engine import AggregateRecord, GroupDropped, LateRecord
+from rules.engine import AggregateRecord, AlertRecord, GroupDropped, LateRecord
 from rules.engine.outcomes import RuleFailure
 
 _LOG_EVERY_MS = 60_000
@@ -29,6 +29,11 @@ DROPPED = Counter(
     "Messages of groups beyond those that a rule may have in a partition",
     ["rule"],
 )
+ALERTS = Counter(
+    "telltale_aggregations_alerts_total",
+    "Alerts on results of windows, as they began and ended",
+    ["rule", "state"],
+)
 FAILED = Counter("telltale_aggregations_rule_failed_total", "Evaluations of a rule that raised", ["rule"])
 
 
@@ -41,6 +46,7 @@ class AggregationCounts:
         self._results: Tally[tuple[str, str]] = Tally()
         self._late: Tally[str] = Tally()
         self._failed: Tally[str] = Tally()
+        self._alerts: Tally[tuple[str, str]] = Tally()
         self._dropped: Tally[str] = Tally()
         self._logged: dict[str, int] = {}
         self._log = structlog.get_logger("telltale.aggregations")
@@ -58,6 +64,8 @@ class AggregationCounts:
                 self._results[outcome.rule, kind] += 1
             case LateRecord():
                 self._late[outcome.rule] += 1
+            case AlertRecord():
+                self._alerts[outcome.rule, outcome.state] += 1
             case GroupDropped():
                 self._dropped[outcome.rule] += 1
             case RuleFailure():
@@ -84,6 +92,9 @@ class AggregationCounts:
         for labels, number in self._results.items():
             RESULTS.labels(*labels).inc(number)
         self._results.clear()
+        for labels, number in self._alerts.items():
+            ALERTS.labels(*labels).inc(number)
+        self._alerts.clear()
         for counter, tally in ((LATE, self._late), (FAILED, self._failed), (DROPPED, self._dropped)):
             for rule, number in tally.items():
                 counter.labels(rule).inc(number)

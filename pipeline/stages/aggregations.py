@@ -8,21 +8,33 @@ from pipeline.stages.documents import load_rules
 from pipeline.stages.grouping import STAGE, AggregationLogic
 from pipeline.stages.partials import TOPIC
 from pipeline.stages.settings import RuleStageSettings
-from rules.engine import AggregationEngine
+from rules.engine import AggregationEngine, PublishAction
 
 
 def stage(settings: RuleStageSettings) -> Stage:
     """The stage, with the rules that the settings name. Raises ConfigurationError."""
     quiet_after = settings.quiet_after_ms
-    engine = AggregationEngine(load_rules(settings.rules), quiet_after_ms=quiet_after)
+    rules = load_rules(settings.rules)
+    engine = AggregationEngine(rules, quiet_after_ms=quiet_after)
     counts = AggregationCounts()
+    alarms = [rule.alarm for rule in rules.aggregations if rule.alarm is not None]
+    actions = [action for alarm in alarms for action in alarm.telling.actions]
+    published = {action.topic for action in actions if isinstance(action, PublishAction)}
     return Stage(
         name=STAGE,
         inputs=("vehicle.telemetry", "vehicle.registry", TOPIC),
         logic=lambda partition: AggregationLogic(
             (partition, settings.partitions), engine, counts, quiet_after
         ),
-        outputs=("vehicle.aggregates", "vehicle.late", TOPIC, "vehicle.dead-letter"),
+        outputs=(
+            "vehicle.aggregates",
+            "vehicle.late",
+            "vehicle.alerts",
+            "vehicle.commands",
+            TOPIC,
+            "vehicle.dead-letter",
+        ),
+        elsewhere=tuple(sorted(published)),
         check_keys=True,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from rules.compile.aggregation_results import Results, alarm_of
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import AggregationRule, Placed, Window, did_you_mean, quote
@@ -19,7 +20,6 @@ from rules.language import (
     UNKNOWN,
     Argument,
     Compiled,
-    Environment,
     EvaluationError,
     Problem,
     Type,
@@ -65,15 +65,15 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
         if measure is not None:
             measures.append(measure[0])
             types[name] = measure[1]
-    having = None
-    if spec.having is not None and len(types) == len(spec.aggregates) and part.is_right:
-        named = [each for each in vocabulary.named.values() if each.name not in types]
-        if groups is not None:
-            types |= {f"group.{by}": expression.type for by, expression in groups}
-        results = Environment({}, locals=types, named=named).naming((), vocabulary.used)
-        having = part.expression(results, spec.having, ("spec", "having"), BOOL)
+    having = alarm = None
+    if len(types) == len(spec.aggregates) and part.is_right:
+        results = Results(part, types, groups)
+        if spec.having is not None:
+            having = results.condition(spec.having, ("spec", "having"))
         if having is not None:
             _judge_having(part, having, measures, of_groups=groups is not None)
+        if spec.alert is not None:
+            alarm = alarm_of(results, spec.alert)
     if not part.is_right or any(each.severity == "error" for each in placed.document.findings()):
         return None
     emit, every = (spec.emit, 0) if isinstance(spec.emit, str) else ("every", spec.emit.every_ms)
@@ -88,6 +88,7 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
         lateness_ms=spec.allowed_lateness_ms,
         emit=emit,
         every_ms=every,
+        alarm=alarm,
         vehicles=vehicles,
         lineage=vocabulary.lineage(name),
     )
@@ -204,12 +205,6 @@ def _groups(part: Part) -> tuple[tuple[str, Compiled], ...] | None:
 
 def _judge_having(part: Part, having: Compiled, measures: Sequence[Measure], *, of_groups: bool) -> None:
     """Find a condition that holds where there is no sample of anything: it is never asked there."""
-    results = {measure.name for measure in measures}
-    named = [read.signal for read in having.reads if read.signal not in results]
-    if of_groups and (vehicles := [name for name in named if not name.startswith("group.")]):
-        message = f"a group has no {quote(vehicles[0])}"
-        part.find("TT225", ("spec", "having"), message, hint="name what it is grouped by: group.NAME")
-        return
     counts = {measure.name for measure in measures if measure.function in ("count", "distinct")}
     nothing = [0.0 if read.signal in counts else UNKNOWN for read in having.reads]
     try:

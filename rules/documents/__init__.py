@@ -5,7 +5,7 @@
 
 from rules.documents.adaptable import Adaptable, Parameter
 from rules.documents.adaptation import ActionsChange, Adaptation, AdaptationSpec
-from rules.documents.aggregation_rule import AggregationRule, AggregationRuleSpec, Window
+from rules.documents.aggregation_rule import AggregateAlert, AggregationRule, AggregationRuleSpec, Window
 from rules.documents.alert_rule import (
     SEVERITIES,
     AbsentFor,
@@ -70,6 +70,7 @@ __all__ = [
     "Adaptable",
     "Adaptation",
     "AdaptationSpec",
+    "AggregateAlert",
     "AggregationRule",
     "AggregationRuleSpec",
     "AlertRule",

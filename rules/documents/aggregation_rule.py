@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from rules.documents.closed import Closed, Document, Expression, Finding
+from rules.documents.alert_rule import Action, Severity
+from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template
 from rules.documents.diagnostics import Path, quote
 from rules.documents.durations import UNITS, Duration, format_duration
 from rules.documents.exceptions import Exceptable
@@ -71,6 +72,19 @@ class Every(Closed):
     every_ms: Duration
 
 
+class AggregateAlert(Closed):
+    """An alert for each vehicle or group: fires with a window for which `when` holds, until one clears it."""
+
+    when: Expression
+    severity: Severity = "warning"
+    value: Expression | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, Template] = Field(default_factory=dict)
+    actions: Many[Action] = ()
+
+    elsewhere: ClassVar = {"condition": "when", "expr": "when", "if": "when"}
+
+
 def _aggregate_name(value: object) -> object:
     if isinstance(value, str) and (not _NAME.match(value) or value in _TAKEN):
         raise PydanticCustomError(
@@ -94,8 +108,9 @@ class AggregationRuleSpec(Exceptable):
     having: Expression | None = None
     allowed_lateness_ms: Duration = 0
     emit: Literal["onClose", "onUpdate"] | Every = "onClose"
+    alert: AggregateAlert | None = None
 
-    later: ClassVar = frozenset({"alert", "mode", "rollout"})
+    later: ClassVar = frozenset({"mode", "rollout"})
     elsewhere: ClassVar = {
         "when": "where",
         "filter": "where",
@@ -121,6 +136,8 @@ class AggregationRule(Document):
             yield Finding("TT073", ("spec", "aggregates"), message, "samples: count()")
         if spec.group_by is not None:
             yield from _group_findings(spec)
+        if spec.alert is not None:
+            yield from _alert_findings(spec.alert, of_groups=spec.group_by is not None)
         if spec.allowed_lateness_ms and spec.window.session_ms is not None:
             message = "a session that has ended is not changed any more"
             hint = "leave it out: late messages join the session that is open"
@@ -164,6 +181,20 @@ def _window_findings(window: Window) -> Iterator[Finding]:
     elif not is_time_zone(window.time_zone):
         message = f"no time zone is called {quote(window.time_zone)}"
         yield Finding("TT072", (*path, "timeZone"), message, "for example: Asia/Shanghai, Europe/Berlin, UTC")
+
+
+def _alert_findings(alert: AggregateAlert, *, of_groups: bool) -> Iterator[Finding]:
+    for index, action in enumerate(alert.actions):
+        path: Path = ("spec", "alert", "actions", index)
+        if (action.command is None) == (action.publish is None):
+            message = "an action is exactly one of command and publish"
+            yield Finding("TT027", path, message, "write each action as an item of its own")
+        if action.upon == "severityRaised":
+            message = "the severity of an alert on windows is never raised"
+            yield Finding("TT027", (*path, "upon"), message, "upon: firing")
+        if action.command is not None and of_groups:
+            message = "a group is no vehicle that could receive a command"
+            yield Finding("TT078", (*path, "command"), message, "publish the alert, or leave groupBy out")
 
 
 def _group_findings(spec: AggregationRuleSpec) -> Iterator[Finding]:

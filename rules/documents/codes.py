@@ -109,6 +109,7 @@ CODES: dict[str, Code] = {
         "Groups by nothing, or by too much", "1 to 8 expressions; leave groupBy out for: by vehicle."
     ),
     "TT077": Code("A session of several vehicles", "Sessions are of one vehicle; groups take fixed windows."),
+    "TT078": Code("A command to a group", "Commands are for one vehicle; a group's alert can be published."),
     "TT080": Code("Not a sequence", "Give it 1 to 32 steps."),
     "TT081": Code("Two steps with one name", "A step's name belongs to one step of its rule."),
     "TT082": Code("A step that is not one thing", "A step has a when, or a not."),

@@ -51,15 +51,19 @@ class AlertRecord:
     """Of the message that caused it; of the partition where silence did."""
     sequence: "SequenceFacts | None" = None
     """Of a sequence rule: what it says, step by step."""
+    group: Mapping[str, object] | None = None
+    """Of an alert of a group of vehicles, whose key `vehicle_id` is then."""
 
     def to_record(self) -> dict[str, object]:
         """The record of `vehicle.alerts`."""
         more = {} if self.sequence is None else {"sequence": self.sequence.to_record()}
+        if self.group is not None:
+            more["group"] = dict(self.group)
         return {
             "id": self.id,
             "rule": self.rule,
             "revision": self.revision,
-            "vehicleId": self.vehicle_id,
+            "vehicleId": None if self.group is not None else self.vehicle_id,
             "state": self.state,
             "severity": self.severity,
             "startsAt": format_instant(self.starts_at),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rules.engine.alerts import Alert
+from rules.engine.events import Position
 from rules.engine.expressions import Text
 from rules.engine.memory import Look
 from rules.engine.outcomes import (
@@ -22,7 +23,6 @@ from rules.engine.outcomes import (
     action_id,
 )
 from rules.engine.ruleset import CommandAction, PublishAction
-from rules.engine.vehicle import VehicleState
 from rules.language.template import format_value
 from rules.language.values import UNKNOWN
 
@@ -54,6 +54,15 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+class Whose(Protocol):
+    """Whose alert it is."""
+
+    @property
+    def vehicle_id(self) -> str: ...
+    @property
+    def position(self) -> Position | None: ...
+
+
 class Told(Protocol):
     """A rule as far as its records need it."""
 
@@ -77,7 +86,7 @@ class Reporter:
 
     def report(
         self,
-        vehicle: VehicleState,
+        vehicle: Whose,
         rule: Told,
         alert: Alert,
         occasion: Occasion,
@@ -86,6 +95,7 @@ class Reporter:
         look: Look,
         out: list[Outcome],
         sequence: SequenceFacts | None = None,
+        group: Mapping[str, object] | None = None,
     ) -> None:
         """Append the alert's record, then what its actions bring about, in the order of the rule."""
         identity = uuid.UUID(bytes=alert.id)
@@ -113,6 +123,7 @@ class Reporter:
             by=cause.by or ("silence" if cause.event_time is None else None),
             received_at=cause.received_at,
             sequence=sequence,
+            group=group,
         )
         alert.records += 1
         out.append(record)
@@ -149,7 +160,7 @@ class Reporter:
         self,
         texts: Mapping[str, str | Text],
         rule: Told,
-        vehicle: VehicleState,
+        vehicle: Whose,
         look: Look,
         out: list[Outcome],
     ) -> dict[str, str]:
@@ -163,7 +174,7 @@ class Reporter:
         return rendered
 
 
-def failure(rule: Told, vehicle: VehicleState, at: int, error: Exception) -> RuleFailure:
+def failure(rule: Told, vehicle: Whose, at: int, error: Exception) -> RuleFailure:
     """Say that an expression of a rule had no value."""
     return RuleFailure(rule.rule.name, vehicle.vehicle_id, at, str(error) or type(error).__name__)
 

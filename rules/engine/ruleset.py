@@ -209,6 +209,20 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alert on the results of windows."""
+
+    name: str
+    """Of its rule."""
+    when: Compiled
+    telling: Telling
+    value: Compiled | None = None
+    lowest: bool = False
+    """Low values are the bad ones."""
+    labels: Mapping[str, str | Template] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Aggregation:
     """One aggregation rule."""
 
@@ -224,6 +238,7 @@ class Aggregation:
     emit: str = "onClose"
     """Or `onUpdate`; or `every`, so many milliseconds."""
     every_ms: int = 0
+    alarm: Alarm | None = None
     vehicles: Compiled | None = None
     lineage: int = 1
 

@@ -8,7 +8,7 @@ from rules.engine import alerts
 from rules.engine.alerts import Alert, Phase
 from rules.engine.expressions import Expression, Text
 from rules.engine.memory import Layout
-from rules.engine.ruleset import Absence, CommandAction, Pattern, PublishAction, Rule, Telling
+from rules.engine.ruleset import Absence, Alarm, CommandAction, Pattern, PublishAction, Rule, Telling
 
 
 class RunningRule:
@@ -109,7 +109,7 @@ class Face:
 
     __slots__ = ("actions", "annotations", "labels", "ladder", "rule")
 
-    def __init__(self, pattern: Pattern, telling: Telling, layout: Layout) -> None:
+    def __init__(self, pattern: Pattern | Alarm, telling: Telling, layout: Layout) -> None:
         self.rule = pattern
         self.ladder = ((telling.severity, None),)
         self.labels = _texts(pattern.labels, layout)

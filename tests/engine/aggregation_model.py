@@ -56,6 +56,8 @@ class AggregationModel:
     lateness: int = 0
     emit: str = "onClose"
     every: int = 0
+    alarmed: bool = False
+    """Whether there is an alert on `samples > 1`."""
 
 
 class Told(NamedTuple):
@@ -93,6 +95,10 @@ class Model:
         self.tell_at: int | None = None
         self.told: list[Told] = []
         self.late: list[int] = []
+        self.alerts: list[tuple[str, int, int, int | None, object]] = []
+        """State, startsAt, firedAt, endsAt, value."""
+        self._firing: tuple[int, int] | None = None
+        self._judged: int | None = None
 
     def step(self, entry: Entry) -> None:
         if isinstance(entry, Message):
@@ -228,6 +234,19 @@ class Model:
                 return
         self.told.append(Told(window.start, window.end, values, final, window.told, by))
         window.told += 1
+        if self.rule.alarmed and (window.closed or final) and window.end >= (self._judged or window.end):
+            self._judge(window, values[self.rule.measures[0].name])
+
+    def _judge(self, window: _Window, samples: object) -> None:
+        """The last window that has closed says whether there is an alert."""
+        self._judged = window.end
+        holds = samples > 1  # type: ignore[operator]
+        if holds and self._firing is None:
+            self._firing = window.start, window.end
+            self.alerts.append(("firing", *self._firing, None, samples))
+        elif not holds and self._firing is not None:
+            self.alerts.append(("resolved", *self._firing, window.end, samples))
+            self._firing = None
 
 
 def _value(measure: MeasureModel, samples: Sequence[tuple[int, dict[str, object]]]) -> object:

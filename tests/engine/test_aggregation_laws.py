@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rules.engine import AggregateRecord, AggregationEngine, Event, LateRecord, RuleSet, Signal
 from rules.engine.aggregation.vehicle import VehicleWindows
 from rules.engine.aggregation.windows import Fixed, Hopping, Session, Tumbling
-from rules.engine.ruleset import Aggregation, Measure
+from rules.engine.ruleset import Aggregation, Alarm, Measure, Telling
 from rules.language import BOOL, DOUBLE, Compiled, Environment
 from tests.engine.aggregation_model import ARGUMENTS, WHERES, AggregationModel, MeasureModel, Model, Told
 from tests.engine.logs import ENVIRONMENT, QUIET_AFTER, SEEDS, SIGNALS, compiled, logs, restarts
@@ -42,6 +42,7 @@ def _model(choice: random.Random) -> AggregationModel:
         lateness=0 if kind == "session" else choice.choice([0, 0, 4, 9]),
         emit=choice.choice(["onClose", "onClose", "onUpdate", "every"]),
         every=choice.choice([2, 5]),
+        alarmed=choice.random() < 0.5,
     )
 
 
@@ -70,7 +71,14 @@ def aggregation(model: AggregationModel, name: str = "rule") -> Aggregation:
         names = dict.fromkeys((measure.name for measure in model.measures), DOUBLE)
         having = Environment({}, locals=names).compile(f"samples > {model.least_samples}", BOOL)
         assert isinstance(having, Compiled)
+    names = dict.fromkeys((measure.name for measure in model.measures), DOUBLE)
+    environment = Environment({}, locals=names)
+    when, value = environment.compile("samples > 1", BOOL), environment.compile("samples")
+    assert isinstance(when, Compiled)
+    assert isinstance(value, Compiled)
+    alarm = Alarm(name, when, Telling("warning"), value) if model.alarmed else None
     return Aggregation(
+        alarm=alarm,
         name=name,
         window=window,
         measures=tuple(Measure(it.name, it.function, _argument(it), it.percent) for it in model.measures),
@@ -150,7 +158,8 @@ def test_windows_say_what_all_samples_say(model: AggregationModel, entries: list
         run.step(entry)
     same(told(run.out), plain.told, model)
     assert [it.ts for it in run.out if isinstance(it, LateRecord)] == plain.late
-    assert len(told(run.out)) + len(plain.late) == len(run.out)
+    others = [it for it in run.out if not isinstance(it, AggregateRecord | LateRecord)]
+    assert [(it.state, it.starts_at, it.fired_at, it.ends_at, it.value) for it in others] == plain.alerts
 
 
 @settings(max_examples=200, deadline=None)

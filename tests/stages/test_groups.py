@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from pipeline.process.partitioning import partition_of
+from pipeline.process.topics import TOPICS
+from pipeline.schemas import schema_of
 from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.partials import TOPIC
@@ -69,7 +72,9 @@ def test_what_is_final_is_what_all_messages_say_whoever_reads_what_when(
     late = records_of(cluster.outputs, "vehicle.late")
     assert sorted((it["rule"], it["vehicleId"], it["ts"]) for it in late) == sorted(expected.late)
     for state in cluster.state():
-        assert not [key for key in state if key.startswith((b"\0s", b"\0mw", b"\0mp"))]
+        assert not [key for key in state if key.startswith((b"\0s", b"\0mp"))]
+        kept = [key for key in state if key.startswith(b"\0mw")]
+        assert all(b"fast-or-not" in key for key in kept)  # whose alert still fires
 
 
 @settings(max_examples=40, deadline=None)
@@ -87,11 +92,49 @@ def test_final_windows_are_the_same_to_the_last_bit_and_ids_are_too(
     telemetry: int, one: int, other: int
 ) -> None:
     logs = logs_of(fleet(random.Random(telemetry), 80))
-    first = told(Cluster(new_logic, logs, TOPIC, random.Random(one)).run())
-    second = told(Cluster(new_logic, logs, TOPIC, random.Random(other)).run(deaths=0.2))
+    steady = Cluster(new_logic, logs, TOPIC, random.Random(one)).run()
+    dying = Cluster(new_logic, logs, TOPIC, random.Random(other)).run(deaths=0.2)
+    first, second = told(steady), told(dying)
     assert {key: (records[-1]["id"], records[-1]["values"]) for key, records in first.items()} == {
         key: (records[-1]["id"], records[-1]["values"]) for key, records in second.items()
     }
+    assert alerts(steady) == alerts(dying)
+
+
+def alerts(cluster: Cluster) -> dict[str, list[tuple[Any, ...]]]:
+    """What was said of the alerts of each group, in its order."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for record in records_of(cluster.outputs, "vehicle.alerts"):
+        said = (record["id"], record["state"], record["firedAt"], record["endsAt"], record["value"])
+        found.setdefault(str(record["group"]), []).append(said)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, seeds)
+def test_an_alert_of_a_group_fires_and_ends_as_its_final_windows_say(telemetry: int, schedule: int) -> None:
+    logs = logs_of(fleet(random.Random(telemetry), 120))
+    cluster = Cluster(new_logic, logs, TOPIC, random.Random(schedule)).run(deaths=0.1)
+    expected: dict[str, list[str]] = {}
+    final = [records[-1] for key, records in told(cluster).items() if key[0] == "fast-or-not"]
+    for record in sorted(final, key=lambda it: it["windowEnd"]):
+        states = expected.setdefault(str(record["group"]), [])
+        if (record["values"]["samples"] > 3) != (states[-1:] == ["firing"]):
+            states.append("resolved" if states[-1:] == ["firing"] else "firing")
+    found = {group: [state for _, state, *_ in said] for group, said in alerts(cluster).items()}
+    assert found == {group: states for group, states in expected.items() if states}
+    schema = schema_of(TOPICS["vehicle.alerts"])
+    assert schema is not None
+    for record in records_of(cluster.outputs, "vehicle.alerts"):
+        Draft202012Validator(schema).validate(record)
+        assert record["vehicleId"] is None
+        assert record["annotations"]["summary"] == (
+            f"{record['value']:.0f} of {str(record['group']['fast']).lower()}"
+        )
+    published = records_of(cluster.outputs, "yard")
+    assert published == [
+        it for it in records_of(cluster.outputs, "vehicle.alerts") if it["state"] == "firing"
+    ]
 
 
 def test_records_have_ids_of_their_own_and_keys_of_their_partition() -> None:

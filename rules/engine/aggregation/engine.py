@@ -13,7 +13,7 @@ from rules.engine.aggregation import state
 from rules.engine.aggregation.records import AggregateRecord, LateRecord, late_id
 from rules.engine.aggregation.running import LateLook, RunningAggregation, Shape, group_value, is_sample
 from rules.engine.aggregation.sources import GroupSample
-from rules.engine.aggregation.telling import Cause, Subject, Teller, in_order
+from rules.engine.aggregation.telling import Cause, Subject, Teller
 from rules.engine.aggregation.vehicle import Status, VehicleWindows, Windows
 from rules.engine.events import Event
 from rules.engine.expressions import Expression
@@ -122,8 +122,7 @@ class AggregationEngine:
         for index in sorted(vehicle.windows):
             rule, windows = self.rules[index], vehicle.windows[index]
             cause = Cause("forgotten", received_clock)
-            for status in in_order(windows):
-                self.teller.tell(self._subject(vehicle), rule, windows, status, cause, out, final=True)
+            self.teller.forget(self._subject(vehicle), rule, windows, vehicle.time, cause, out)
             vehicle.gone |= state.parts_of(rule, windows)
         vehicle.forget(Memory.empty(self.layout), self._rules_for(vehicle.vehicle_id, {}))
 
@@ -342,7 +341,7 @@ class AggregationEngine:
     def _is_over(self, vehicle: VehicleWindows, index: int) -> bool:
         """Whether there is nothing to remember: no window, and none that could come a second time."""
         windows, lateness = vehicle.windows[index], self.rules[index].lateness
-        return not windows.windows and windows.final_until + lateness < vehicle.time
+        return not windows.windows and not windows.is_firing and windows.final_until + lateness < vehicle.time
 
     def _subject(self, vehicle: VehicleWindows) -> Subject:
         vehicle_id = vehicle.vehicle_id

@@ -120,7 +120,7 @@ class Merger:
                 self._changed.pop(key, None)
                 self._gone[key] = None
         group.windows.panes_changed.clear()
-        if not group.windows.windows:
+        if not group.windows.windows and not group.windows.is_firing:
             del self._groups[rule.name, group.text]
             self._gone[_windows_key(rule, group)] = None
 
@@ -176,7 +176,7 @@ class Merger:
     def restored(self) -> None:
         """Everything is in. Of a rule that means something else now nothing is left."""
         for name_and_text, group in list(self._groups.items()):
-            if not group.windows.windows:
+            if not group.windows.windows and not group.windows.is_firing:
                 del self._groups[name_and_text]
         if len(self._clocks) >= self._sources:
             self.least = min(self._clocks.values())

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rules.engine.aggregation.accumulators import ACCUMULATORS, Accumulator, result
+from rules.engine.aggregation.alarms import RunningAlarm
 from rules.engine.aggregation.vehicle import Status, Windows
 from rules.engine.aggregation.windows import Session
 from rules.engine.expressions import Expression, fast_function, truth_of
@@ -23,6 +24,7 @@ class RunningAggregation:
 
     __slots__ = (
         "_having",
+        "alarm",
         "arguments",
         "digest",
         "every",
@@ -63,6 +65,7 @@ class RunningAggregation:
             None if argument is None else argument.slots or None for argument in self.arguments
         )
         """Of each measure the signals one of which a message must carry; None: any message will do."""
+        self.alarm = None if rule.alarm is None else RunningAlarm(rule.alarm, self.lineage)
         self._having = None if rule.having is None else fast_function(rule.having)
         texts = [(it.function, it.argument and it.argument.text, it.percent) for it in rule.measures]
         where = rule.where and rule.where.text
@@ -126,7 +129,7 @@ class RunningAggregation:
         if having is None or self._having is None:
             return True
         arguments = [
-            _operand(values[read.signal]) if read.signal in values else words.get(read.signal, UNKNOWN)
+            operand(values[read.signal]) if read.signal in values else words.get(read.signal, UNKNOWN)
             for read in having.reads
         ]
         try:
@@ -138,7 +141,7 @@ class RunningAggregation:
                 return False
 
 
-def _operand(value: object) -> object:
+def operand(value: object) -> object:
     """A result as conditions see it: every number is a double, and what is not there is unknown."""
     if value is None:
         return UNKNOWN

@@ -6,13 +6,14 @@ to another one.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import msgspec
 
 from rules.engine.aggregation.accumulators import ACCUMULATORS
 from rules.engine.aggregation.running import RunningAggregation
-from rules.engine.aggregation.vehicle import Status, VehicleWindows, Windows
+from rules.engine.aggregation.vehicle import Alerted, Status, VehicleWindows, Windows
 from rules.engine.failures import StateFormatError
 from rules.engine.memory import FOREVER, NEVER
 from rules.engine.state import marks_of
@@ -152,7 +153,9 @@ def packed_windows(rule: RunningAggregation, windows: Windows) -> bytes:
         (it.key, it.start - it.key, it.end - it.key, it.update, it.closed, it.dirty)
         for it in windows.windows.values()
     ]
-    return _FORMAT + _encode((rule.digest, [None if abs(end) == FOREVER else end for end in ends], told))
+    alerted = None if windows.alerted is None else astuple(windows.alerted)
+    bounds = [None if abs(end) == FOREVER else end for end in ends]
+    return _FORMAT + _encode((rule.digest, bounds, told, alerted))
 
 
 def read_windows(packed: bytes, rule: RunningAggregation) -> Windows | None:
@@ -162,13 +165,14 @@ def read_windows(packed: bytes, rule: RunningAggregation) -> Windows | None:
 
 
 def _windows_of(rule: RunningAggregation, content: Any) -> Windows | None:
-    digest, (final_until, closed_until, tell_at), told = content
+    digest, (final_until, closed_until, tell_at), told, alerted = content
     if digest != rule.digest:
         return None
     windows = Windows(
         final_until=NEVER if final_until is None else final_until,
         closed_until=NEVER if closed_until is None else closed_until,
         tell_at=FOREVER if tell_at is None else tell_at,
+        alerted=None if alerted is None else Alerted(*alerted),
     )
     for key, start, end, update, is_closed, is_dirty in told:
         windows.windows[key] = Status(key, key + start, key + end, update, is_closed, is_dirty)

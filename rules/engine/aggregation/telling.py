@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rules.engine import reports
+from rules.engine.aggregation.alarms import Bearer
 from rules.engine.aggregation.records import AggregateRecord, window_id
-from rules.engine.aggregation.running import RunningAggregation
+from rules.engine.aggregation.running import RunningAggregation, operand
 from rules.engine.aggregation.vehicle import Status, Windows
 from rules.engine.memory import FOREVER
 from rules.engine.outcomes import RuleFailure
+from rules.engine.reports import Reporter
 
 _CLOSE, _FINAL, _TELL = 0, 1, 2
 
@@ -33,6 +36,11 @@ class Subject:
     words: Mapping[str, object]
     """What `having` may name beside the aggregates."""
 
+    @property
+    def bearer(self) -> Bearer:
+        """Whose alert it is."""
+        return Bearer(self.id, self.group if self.vehicle_id is None else None)
+
 
 class Teller:
     """Closes windows, corrects them, makes them final."""
@@ -40,6 +48,7 @@ class Teller:
     def __init__(self, rules: Sequence[RunningAggregation], revision: int) -> None:
         self._rules = rules
         self._revision = revision
+        self._reporter = Reporter(revision)
 
     def touched(
         self,
@@ -144,6 +153,26 @@ class Teller:
             )
         )
         status.update += 1
+        if status.closed and rule.alarm is not None:
+            words = {**subject.words, **{name: operand(value) for name, value in values.items()}}
+            why = reports.Cause(cause.received_at, None if cause.by else status.end)
+            rule.alarm.judge(subject.bearer, windows, status, words, why, self._reporter, out)
+
+    def forget(
+        self,
+        subject: Subject,
+        rule: RunningAggregation,
+        windows: Windows,
+        at: int,
+        cause: Cause,
+        out: list[Any],
+    ) -> None:
+        """Make every window final at once, and end the alert."""
+        for status in in_order(windows):
+            self.tell(subject, rule, windows, status, cause, out, final=True)
+        if rule.alarm is not None:
+            why = reports.Cause(cause.received_at, None, "registry")
+            rule.alarm.forget(subject.bearer, windows, at, why, self._reporter, out)
 
 
 def in_order(windows: Windows) -> list[Status]:

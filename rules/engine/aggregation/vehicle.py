@@ -22,6 +22,23 @@ class Status:
 
 
 @dataclass(slots=True)
+class Alerted:
+    """The alert of one rule for a vehicle or group. Times in milliseconds."""
+
+    judged: int = NEVER
+    """The end of the last window that was judged."""
+    since: int = NEVER
+    """The start of the window with which it began to fire, also of the last one."""
+    ordinal: int = 0
+    """How often it began with that window before: corrections may turn it back and forth."""
+    is_firing: bool = False
+    fired_at: int = 0
+    records: int = 0
+    value: object = None
+    peak: float | None = None
+
+
+@dataclass(slots=True)
 class Windows:
     """The windows of one rule, by their keys; a session is its own pane."""
 
@@ -31,10 +48,16 @@ class Windows:
     """The end of the last window that was made final; of sessions its key."""
     closed_until: int = NEVER
     """The end of the last window that was closed."""
+    alerted: Alerted | None = None
     tell_at: int = FOREVER
     """When what has changed is told of, beside closing."""
     panes_changed: set[int] = field(default_factory=set, compare=False)
     changed: bool = field(default=False, compare=False)
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether there is an alert that a later window is to resolve."""
+        return self.alerted is not None and self.alerted.is_firing
 
     def due(self, lateness_ms: int) -> int:
         """The first instant after which something is to be told."""
