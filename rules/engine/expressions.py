@@ -92,6 +92,11 @@ class Expression:
         return decision_of(self.compiled.source, self.compiled.constants, self.slots_of_locals, fixed)
 
     @property
+    def was_judged(self) -> bool:
+        """Whether it was ever asked for, other than by the code of a message's shape."""
+        return self._over_values is not None or self._fast is not None
+
+    @property
     def over_values(self) -> Callable[[Sequence[object]], object]:
         """The fast code as a function of a memory's values. Raises KeyError if it reads anything else."""
         if self._over_values is None:

@@ -30,22 +30,69 @@ if TYPE_CHECKING:
     from rules.engine.vehicle import VehicleState
 
 
+MOST_BOUNDS = 1_000
+"""For some rules of a signal only; beyond, all vehicles share those of all rules."""
+
+
 class Sorted:
     """The rules of a set by how the index treats them: a bit for each."""
 
-    __slots__ = ("decisions", "guarded", "others", "settled")
+    __slots__ = ("_bounds", "_rules", "concerned", "decisions", "elsewhere", "guarded", "others", "settled")
 
     def __init__(self, rules: Sequence[RunningRule], *, is_indexed: bool) -> None:
+        self._rules = rules
+        self._bounds: dict[tuple[int, int], Bounds] = {}
         self.decisions = [rule.when.decision if is_indexed else Decision() for rule in rules]
         self.settled = self.guarded = self.others = 0
+        self.concerned: dict[int, int] = {}
+        """Slot to the rules that its places concern."""
+        self.elsewhere: dict[int, set[int]] = {}
+        """Slot to the other slots that guard settled rules which read it."""
         kinds: dict[int, type] = {}
         for rule, decision in zip(rules, self.decisions, strict=True):
+            bit = 1 << rule.index
             if decision.guard is None or not _is_of_one_type(rule.when, decision, kinds):
-                self.others |= 1 << rule.index
-            elif decision.is_settled and rule.count is None and rule.schedule is None:
-                self.settled |= 1 << rule.index
+                self.others |= bit
+                continue
+            slots = rule.when.slots_of_locals
+            guards = {slots[literal.local] for literal in decision.guard}
+            read = {slots[literal.local] for literal in decision.literals} | guards
+            is_settled = decision.is_settled and rule.count is None and rule.schedule is None
+            if is_settled:
+                self.settled |= bit
+                for slot in read:
+                    self.elsewhere.setdefault(slot, set()).update(guards - {slot})
             else:
-                self.guarded |= 1 << rule.index
+                self.guarded |= bit
+            for slot in read if is_settled else guards:
+                self.concerned[slot] = self.concerned.get(slot, 0) | bit
+
+    def bounds(self, slot: int, rules: int) -> Bounds:
+        """The bounds of a signal for some of the rules that it concerns, or for all of them.
+
+        Many sets of rules apply to some vehicles, and most of them differ little.
+        """
+        every = self.concerned[slot]
+        if 2 * rules.bit_count() >= every.bit_count() or len(self._bounds) > MOST_BOUNDS:
+            rules = every
+        found = self._bounds.get((slot, rules))
+        if found is None:
+            found = self._bounds[slot, rules] = self._claimed(slot, rules).bounds()
+        return found
+
+    def _claimed(self, slot: int, rules: int) -> Claimed:
+        claimed = Claimed()
+        for index in bits(rules):
+            slots: Mapping[str, int] = self._rules[index].when.slots_of_locals
+            decision = self.decisions[index]
+            literals: list[Literal] = [it for it in decision.literals if slots[it.local] == slot]
+            guards = [it for it in decision.guard or () if slots[it.local] == slot]
+            if self.settled >> index & 1:
+                claimed.literals += [(index, literal) for literal in literals]
+                claimed.guards += [(index, literal) for literal in guards]
+            else:
+                claimed.openings += [(index, literal) for literal in guards]
+        return claimed
 
 
 def _is_of_one_type(when: Expression, decision: Decision, kinds: dict[int, type]) -> bool:
@@ -58,42 +105,25 @@ def _is_of_one_type(when: Expression, decision: Decision, kinds: dict[int, type]
 
 
 class ValueIndex:
-    """The index over some rules of a set, for the vehicles to which they apply."""
+    """The index over some rules of a set, for the vehicles to which they apply.
+
+    Its bounds may name others, too, which are left out wherever they come up.
+    """
 
     def __init__(
-        self,
-        rules: Sequence[RunningRule],
-        sorts: Sorted,
-        enabled: int,
-        readers: Sequence[int],
-        known: dict[tuple[int, int], Bounds],
+        self, rules: Sequence[RunningRule], sorts: Sorted, enabled: int, readers: Sequence[int]
     ) -> None:
-        """`known` holds bounds made for other vehicles: those of the same signal and rules are shared."""
         self._rules = rules
+        self._elsewhere = sorts.elsewhere
+        self._readers = readers
         self.settled = sorts.settled & enabled
         self.guarded = sorts.guarded & enabled
         self.others = sorts.others & enabled
-        self._readers = readers
-        self.bounds: dict[int, Bounds] = {}
-        self._elsewhere: dict[int, set[int]] = {}
-        """Slot to the other slots that guard settled rules which read it."""
-        concerned: dict[int, int] = {}
-        for index in bits(self.settled | self.guarded):
-            slots = rules[index].when.slots_of_locals
-            decision = sorts.decisions[index]
-            guards = {slots[literal.local] for literal in decision.guard or ()}
-            read = {slots[literal.local] for literal in decision.literals} | guards
-            for slot in read if self.settled >> index & 1 else guards:
-                concerned[slot] = concerned.get(slot, 0) | 1 << index
-            if self.settled >> index & 1:
-                for slot in read:
-                    self._elsewhere.setdefault(slot, set()).update(guards - {slot})
-        for slot, mask in concerned.items():
-            bounds = known.get((slot, mask))
-            if bounds is None:
-                claims = _claims_on(slot, bits(mask), rules, sorts)
-                bounds = known[slot, mask] = claims.bounds()
-            self.bounds[slot] = bounds
+        self.bounds = {
+            slot: sorts.bounds(slot, mask & enabled)
+            for slot, mask in sorts.concerned.items()
+            if mask & enabled
+        }
 
     def locate(self, vehicle: "VehicleState") -> None:
         """Find every signal's place anew: the vehicle was restored, or other rules apply to it now."""
@@ -170,9 +200,10 @@ class ValueIndex:
         yield from self.bounds[slot].guarded(places[slot][2])
         readers = self._readers[slot]
         for other in self._elsewhere.get(slot, ()):
-            for index in self.bounds[other].guarded(places[other][2]):
-                if readers >> index & 1:
-                    yield index
+            if other in self.bounds:
+                for index in self.bounds[other].guarded(places[other][2]):
+                    if readers >> index & 1:
+                        yield index
         yield from bits(vehicle.expect & self.settled & readers)
 
     def _place(self, vehicle: "VehicleState", slot: int) -> Place:
@@ -194,24 +225,11 @@ class ValueIndex:
     def _note_unsettled(self, vehicle: "VehicleState", candidates: Iterable[int]) -> None:
         look = Look(vehicle.memory, vehicle.vehicle_id, vehicle.time)
         for index in candidates:
+            if not self.settled >> index & 1:
+                continue
             try:
                 holds = self._rules[index].when.truth(look) is True
             except Exception:
                 holds = False
             if holds != (vehicle.expect >> index & 1):
                 vehicle.unsettled.add(index)
-
-
-def _claims_on(slot: int, indexes: Iterable[int], rules: Sequence[RunningRule], sorts: Sorted) -> Claimed:
-    claimed = Claimed()
-    for index in indexes:
-        slots: Mapping[str, int] = rules[index].when.slots_of_locals
-        decision = sorts.decisions[index]
-        literals: list[Literal] = [it for it in decision.literals if slots[it.local] == slot]
-        guards = [it for it in decision.guard or () if slots[it.local] == slot]
-        if sorts.settled >> index & 1:
-            claimed.literals += [(index, literal) for literal in literals]
-            claimed.guards += [(index, literal) for literal in guards]
-        else:
-            claimed.openings += [(index, literal) for literal in guards]
-    return claimed

@@ -66,6 +66,7 @@ class Observer:
     def turn(self, vehicle: VehicleState, turned: Iterable[int]) -> int:
         """Judge settled rules. Those whose condition is not what their alert expects."""
         doubts, values, expect = self._doubts, vehicle.memory.values, vehicle.expect
+        settled = vehicle.program.index.settled
         judged = holding = 0
         odd = set()
         for index in turned:
@@ -81,11 +82,13 @@ class Observer:
                 odd.add(index)
         for index in odd:
             judged &= ~(1 << index)
+        judged &= settled
         doubts.judged |= judged
         doubts.holding |= holding
         touched = (holding ^ expect) & judged
         for index in odd:
-            touched |= self._exactly(vehicle, index, None)
+            if settled >> index & 1:
+                touched |= self._exactly(vehicle, index, None)
         return touched
 
     def review(self, vehicle: VehicleState, shape: Shape, named: int) -> int:

@@ -7,16 +7,16 @@ takes longer until new code is written.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 
-from rules.engine.bounds import Bounds
 from rules.engine.expressions import Expression
 from rules.engine.index import Sorted, ValueIndex
 from rules.engine.masks import bits
 from rules.engine.memory import Layout, Look, Memory, layout_of
-from rules.engine.ruleset import Absence, Pattern, Rule, RuleSet
+from rules.engine.readers import Readers
+from rules.engine.ruleset import Absence, Compiled, Pattern, Rule, RuleSet
 from rules.engine.running import RunningAbsence, RunningRule, RunningSequence
 from rules.engine.schedules import Timetable
 from rules.engine.shapes import Doubts, Run, Shape, shape_run, soonest_of
@@ -65,50 +65,19 @@ class Program:
         """The rules with a schedule."""
         self.shapes: dict[tuple[str, ...], Shape] = {}
         """The shapes whose code is complete."""
-        size = len(programs.layout.names)
-        self.readers = [0] * size
-        """Slot to the rules whose condition reads it."""
-        self.readers_beside = [0] * size
-        """Slot to the rules of which something else reads it: value, clear condition, ladder."""
-        self.age_readers: dict[tuple[int, int], int] = {}
-        """(slot, age) to the rules whose condition turns at it."""
-        self.age_readers_beside: dict[tuple[int, int], int] = {}
         self.runs_by_mask: dict[int, Run] = {}
         """The code that judges some rules without a message."""
-        self.fact_readers: dict[str, int] = {}
-        """What the registry says to the rules whose condition reads it."""
-        self.fact_readers_beside: dict[str, int] = {}
-        self.window_readers: dict[tuple[int, int], int] = {}
-        """(slot, duration) to the rules whose condition reads a window of it."""
-        self.window_readers_beside: dict[tuple[int, int], int] = {}
-        self.sequence_readers: dict[int, int] = {}
-        """Slot to the sequences of which a step reads it: a bit for each sequence of the set."""
-        for rule in programs.rules:
-            bit = 1 << rule.index
-            if not enabled & bit:
-                continue
-            for slot in rule.when.slots:
-                self.readers[slot] |= bit
-            for slot in rule.slots_beside:
-                self.readers_beside[slot] |= bit
-            for limit in rule.when.ages:
-                self.age_readers[limit] = self.age_readers.get(limit, 0) | bit
-            for limit in rule.ages_beside:
-                self.age_readers_beside[limit] = self.age_readers_beside.get(limit, 0) | bit
-            for key in rule.when.facts:
-                self.fact_readers[key] = self.fact_readers.get(key, 0) | bit
-            for key in rule.facts_beside:
-                self.fact_readers_beside[key] = self.fact_readers_beside.get(key, 0) | bit
-            for window in rule.when.windows:
-                self.window_readers[window] = self.window_readers.get(window, 0) | bit
-            for window in rule.windows_beside:
-                self.window_readers_beside[window] = self.window_readers_beside.get(window, 0) | bit
-
-        for sequence in programs.sequences:
-            if self.runs(sequence):
-                for slot in sequence.slots:
-                    self.sequence_readers[slot] = self.sequence_readers.get(slot, 0) | 1 << sequence.index
-        self.index = ValueIndex(self.rules, programs.sorts, enabled, self.readers, programs.bounds)
+        readers = programs.readers.among(enabled, enabled >> len(programs.rules))
+        self.readers = readers.by_slot
+        self.readers_beside = readers.by_slot_beside
+        self.age_readers = readers.by_age
+        self.age_readers_beside = readers.by_age_beside
+        self.fact_readers = readers.by_fact
+        self.fact_readers_beside = readers.by_fact_beside
+        self.window_readers = readers.by_window
+        self.window_readers_beside = readers.by_window_beside
+        self.sequence_readers = readers.sequences
+        self.index = ValueIndex(self.rules, programs.sorts, enabled, self.readers)
 
         first = len(programs.rules) + len(programs.sequences)
         self.absences = tuple(it for it in programs.absences if enabled >> first + it.index & 1)
@@ -190,8 +159,7 @@ class Programs:
             RunningSequence(index, pattern, self.layout) for index, pattern in enumerate(patterns)
         )
         self.sorts = Sorted(self.rules, is_indexed=is_indexed)
-        self.bounds: dict[tuple[int, int], Bounds] = {}
-        """By signal and the rules that compare it: programs share them."""
+        self.readers = Readers.of(self.rules, self.sequences, len(self.layout.names))
         silences = sorted(rules.absences, key=lambda absence: absence.name)
         self.ears = tuple(dict.fromkeys(absence.signals for absence in silences))
         """What rules about silence listen for: signals, or (empty) any message."""
@@ -208,12 +176,14 @@ class Programs:
         """By the name of the part of a vehicle's state that is theirs."""
         self.doubts = Doubts(set(), [])
         selectable: list[Rule | Pattern | Absence] = [*ordered, *patterns, *silences]
-        self._selectors = [
-            (1 << index, Expression(rule.vehicles, self.layout))
-            for index, rule in enumerate(selectable)
-            if rule.vehicles is not None
-        ]
-        self._for_all = (1 << len(selectable)) - 1 - sum(bit for bit, _ in self._selectors)
+        selectors: dict[Hashable, tuple[int, Compiled]] = {}
+        for index, rule in enumerate(selectable):
+            if rule.vehicles is not None:
+                mask, _ = selectors.get(key := _meaning(rule.vehicles), (0, None))
+                selectors[key] = mask | 1 << index, rule.vehicles
+        self._selectors = [(mask, Expression(text, self.layout)) for mask, text in selectors.values()]
+        """The rules of each selector: many have the same one."""
+        self._for_all = (1 << len(selectable)) - 1 - sum(mask for mask, _ in self._selectors)
         self._programs: dict[int, Program] = {}
         self._familiar_after = familiar_after
         self._met: dict[tuple[int, tuple[str, ...], int], int] = {}
@@ -227,10 +197,10 @@ class Programs:
             memory = Memory.empty(self.layout)
             memory.facts = facts
             look = Look(memory, vehicle_id, 0)
-            for bit, selector in self._selectors:
+            for mask, selector in self._selectors:
                 try:
                     if selector.truth(look):
-                        enabled |= bit
+                        enabled |= mask
                 except Exception:
                     continue
         program = self._programs.get(enabled)
@@ -278,6 +248,12 @@ class Programs:
             self._met.clear()
             self._conditions = conditions + 10
             self._familiar_after = self._familiar_after * 4 + 4
+
+
+def _meaning(compiled: Compiled) -> Hashable:
+    """Equal for expressions that say the same; a text alone may stand for different definitions."""
+    constants = [(name, repr(value)) for name, value in compiled.constants.items()]
+    return compiled.source, tuple(compiled.reads), tuple(sorted(constants))
 
 
 def _mark(signals: Collection[str]) -> int:

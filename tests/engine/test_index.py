@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.engine import Engine, Event, Outcome, Rule, RuleFailure, RuleSet, Rung, Signal, VehicleState
+from rules.engine import (
+    AlertRecord,
+    Engine,
+    Event,
+    Outcome,
+    Rule,
+    RuleFailure,
+    RuleSet,
+    Rung,
+    Signal,
+    VehicleState,
+)
 from rules.engine.bounds import Claimed
 from rules.engine.literals import Decision, Literal, decision_of
 from rules.engine.masks import bits
@@ -343,3 +354,47 @@ def test_a_place_passes_what_turned_and_nothing_else() -> None:
 @given(st.sets(st.integers(0, 12_000)))
 def test_the_places_of_bits(places: set[int]) -> None:
     assert bits(sum(1 << place for place in places)) == sorted(places)
+
+
+def test_a_message_that_turns_nothing_judges_nothing_however_many_rules_there_are() -> None:
+    limits = [(index % 97) / 10 + 5 for index in range(3000)]
+    rules = tuple(
+        Rule(f"rule-{index:04d}", compiled(f"a > {limit}" + " && b < 3.0" * (index % 3 == 1)), for_ms=10)
+        for index, limit in enumerate(limits)
+    )
+    engine = Engine(RuleSet({}, rules), familiar_after=0)
+    vehicle = engine.new_vehicle("v1")
+    out: list[Outcome] = []
+    for number in range(50):
+        engine.process(vehicle, Event(number, number, {"a": 4.0 + number % 2 / 10, "b": 1.0}), 0, out)
+    judged = [rule for rule in vehicle.program.rules if rule.when.was_judged]
+    assert judged == []
+    engine.process(vehicle, Event(60, 60, {"a": 5.05, "b": 1.0}), 0, out)
+    judged = [rule for rule in vehicle.program.rules if rule.when.was_judged]
+    assert len(judged) == limits.count(5.0) < 40
+    assert len(vehicle.alerts) == len(judged)
+
+
+def test_vehicles_for_which_few_rules_differ_share_what_they_know() -> None:
+    selectors = [compiled(f"vehicle.id == 'v{number}'") for number in range(40)]
+    rules = tuple(
+        Rule(
+            f"rule-{index:04d}",
+            compiled(f"a > {index}.5"),
+            vehicles=selectors[index % 80] if index % 80 < 40 else None,
+        )
+        for index in range(800)
+    )
+    engine = Engine(RuleSet({}, rules), familiar_after=0)
+    out: list[Outcome] = []
+    shared = set()
+    for number in range(40):
+        vehicle = engine.new_vehicle(f"v{number}")
+        engine.process(vehicle, Event(1, 1, {"a": 100.0}), 0, out)
+        shared.add(id(vehicle.program.index.bounds[0]))
+        mine = [index for index in range(100) if index % 80 >= 40 or index % 80 == number]
+        assert [it.rule for it in out if isinstance(it, AlertRecord)] == [
+            f"rule-{index:04d}" for index in mine
+        ]
+        out.clear()
+    assert len(shared) == 1
