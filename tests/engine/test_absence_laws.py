@@ -46,9 +46,9 @@ def logs(*, away: bool = True, jitter: bool = True) -> st.SearchStrategy[list[En
             kind = choice.choice(["message"] * 5 + ["tick"] * 5 + ["away"] * away)
             if kind == "message":
                 time += choice.choice([0, 1, 3, 8])
-                received += choice.randint(0, 2)
+                received += choice.randint(0, 1)
                 ts = time - choice.choice([0, 0, 0, 6])
-                at = received - (choice.choice([0, 0, 0, 2, 30]) if jitter else 0)
+                at = received + (choice.choice([0, 0, 1, 3, -2, -30]) if jitter else 0)
                 names = choice.choice(["a", "b", "c", "ab", ""])
                 entries.append(Message(ts, at, dict.fromkeys(names, 1.0), live))
                 continue

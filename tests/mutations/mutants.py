@@ -1,4 +1,4 @@
-"""Twenty lines on which a promise hangs, each with the mistake that a tired person would make in it.
+"""Lines on which a promise hangs, each with the mistake that a tired person would make in it.
 
 `original` is one whole line, as it stands in its file and only once; `mutated` takes its place. `tests` are
 those that must fail then: the quickest that can. A line that was moved or rewritten fails test_mutants.py, so
@@ -22,6 +22,8 @@ ENGINE = "tests/engine/test_engine.py"
 CASES = "tests/engine/test_conformance.py"
 OUTCOMES = "tests/engine/test_outcomes.py"
 LAWS = "tests/engine/test_laws.py"
+SILENCES = "tests/engine/test_absence_laws.py"
+SCHEDULES = "tests/engine/test_schedules.py"
 SMALL_LAWS = "tests/runtime/test_small_laws.py"
 PARTITION = "tests/runtime/test_partition.py"
 KAFKA_PARTS = "tests/runtime/test_kafka_parts.py"
@@ -35,6 +37,48 @@ MUTANTS = (
         "rules/engine/alerts.py",
         "    if held < rule.for_ms or not _enough(alert, rule, seen.at):",
         "    if held <= rule.for_ms or not _enough(alert, rule, seen.at):",
+        (CASES,),
+    ),
+    Mutant(
+        "a silence is not told before its date",
+        "rules/engine/absences.py",
+        "    if over >= now.live or least >= now.received:",
+        "    if over >= now.live:",
+        (SILENCES,),
+    ),
+    Mutant(
+        "who was received before a silence fired was not silent",
+        "rules/engine/absences.py",
+        "    if now.received <= alert.fired_at:",
+        "    if now.received < alert.fired_at:",
+        (SILENCES,),
+    ),
+    Mutant(
+        "who is silent again while keepFiringFor runs goes on firing",
+        "rules/engine/absences.py",
+        "        if silent <= kept:",
+        "        if silent < kept:",
+        (SILENCES,),
+    ),
+    Mutant(
+        "a registered vehicle is silent from the first that was said of it",
+        "rules/engine/watcher.py",
+        "            self.select(vehicle, min(vehicle.heard.values(), default=Heard(now.received, now.live)))",
+        "            self.select(vehicle, Heard(now.received, now.live))",
+        ("tests/stages/test_absence.py",),
+    ),
+    Mutant(
+        "a schedule is closed at its end",
+        "rules/engine/schedules.py",
+        "            self._state = bisect_right(self._bounds(at // DAY_MS), at) % 2 == 1",
+        "            self._state = bisect_left(self._bounds(at // DAY_MS), at) % 2 == 1",
+        (SCHEDULES,),
+    ),
+    Mutant(
+        "a firing alert ends with its schedule, whatever clears it",
+        "rules/engine/observers.py",
+        "            if not rule.is_open(seen.at):",
+        "            if not rule.is_open(seen.at) and rule.clear_when is None:",
         (CASES,),
     ),
     Mutant(

@@ -29,6 +29,17 @@ _RULES = compile_rules(
             ),
             Source("silent", _document("AlertRule", "silent", {"absentFor": {"duration": "1m"}})),
             Source(
+                "truck",
+                _document(
+                    "AlertRule",
+                    "truck",
+                    {
+                        "vehicles": 'vehicle.labels.kind == "truck"',
+                        "absentFor": {"signals": ["Vehicle.Belt"], "duration": "50s"},
+                    },
+                ),
+            ),
+            Source(
                 "speechless",
                 _document(
                     "AlertRule",
@@ -161,6 +172,16 @@ def test_a_registered_vehicle_that_never_speaks_is_silent_from_its_record_on():
         plan = [(cut, After.CHECKPOINT), (1, After.DEATH), (2, After.CHECKPOINT), (1, After.DEATH)]
         assert run(new_logic, road.records, plan) == run(new_logic, road.records)
     assert not [key for key in run(new_logic, road.records).state if key.endswith(b"heard")]
+
+
+def test_a_rule_that_selects_it_later_counts_from_its_first_record_too():
+    road = Road()
+    road.tick(3)
+    road.put(b"v1", b"{}", "vehicle.registry")
+    road.tick(30)
+    road.put(b"v1", b'{"labels": {"kind": "truck"}}', "vehicle.registry")
+    road.tick(30)
+    assert told(road, "truck") == [("firing", 3.0, 53.0, None, None)]
 
 
 def test_one_that_leaves_the_registry_is_silent_no_more():
