@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rules import RuleSet
+from rules.engine.ruleset import SpeedLimit
 
 
 def reads_by_rule(rules: RuleSet) -> dict[str, frozenset[str]]:
@@ -34,6 +35,8 @@ def _signals(value: Any) -> Iterator[str]:
         for read in reads:
             if read.kind != "local":
                 yield read.signal
+    elif isinstance(value, SpeedLimit):
+        yield value.signal
     elif isinstance(value, Mapping):
         for below in value.values():
             yield from _signals(below)

@@ -15,7 +15,7 @@ from pipeline.backtest.messages import Message
 from pipeline.stages.duplicates import Memory, mark
 from pipeline.stages.outcomes import Outputs
 from rules import Engine, RuleSet
-from rules.engine import AggregationEngine, Fold, Registration, RuleFailure
+from rules.engine import AggregationEngine, Fold, Geofences, Registration, RuleFailure
 from rules.engine.registration import NOTHING
 
 _TICK_MS = 1000
@@ -62,6 +62,8 @@ def folds_of(rules: RuleSet, quiet_after_ms: int) -> Mapping[str, Fold[Any]]:
     folds: dict[str, Fold[Any]] = {"alerts": Engine(rules, quiet_after_ms=quiet_after_ms)}
     if rules.aggregations:
         folds["aggregations"] = AggregationEngine(rules, quiet_after_ms=quiet_after_ms)
+    if rules.fence_rules:
+        folds["geofences"] = Geofences(rules, quiet_after_ms=quiet_after_ms)
     return folds
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.backtest.messages import Message
 from pipeline.backtest.replay import Replay, Told, folds_of
 from pipeline.stages.folding import VehicleLogic
-from pipeline.stages.payloads import Reading
+from pipeline.stages.payloads import Position, Reading
 from pipeline.stages.telemetry import encode_telemetry
 from rules import Event, RuleSet, Source, compile_rules, parse
 from tests.backtest.rulebook import RULES, START
@@ -40,9 +40,31 @@ spec:
   aggregates: {fastest: max(speed), samples: count()}
   allowedLateness: 10s
 """
-RULE_SET = rule_set(RULES + AGGREGATION)
+GEOFENCES = """\
+---
+apiVersion: telltale.dev/v1alpha1
+kind: Geofence
+metadata: {name: yard}
+spec: {circle: {latitude: 31.23, longitude: 121.47, radiusMeters: 200}}
+---
+apiVersion: telltale.dev/v1alpha1
+kind: GeofenceRule
+metadata: {name: visits}
+spec:
+  fences: {names: [yard]}
+  events: [enter, exit, dwell, cross]
+  enterAfter: 2s
+  exitAfter: 3s
+  dwell: 1m
+  positionStaleAfter: 20s
+  maxAccuracyMeters: 20
+  speedLimit: {limit: 100}
+"""
+RULE_SET = rule_set(RULES + AGGREGATION + GEOFENCES)
+PLACES = ((31.23, 121.47), (31.23, 121.47, 5.0), (31.23, 121.47, 50.0), (31.24, 121.47), (0.0, 0.0), None)
 TOPICS = {
     "alerts": ("vehicle.alerts", "vehicle.commands"),
+    "geofences": ("vehicle.geofence-events",),
     "aggregations": ("vehicle.aggregates", "vehicle.late"),
 }
 
@@ -59,7 +81,7 @@ def messages_of(seed: int) -> list[Message]:
         signals: dict[str, object] = {"Vehicle.Speed": float(dice.choice([0, 50, 121, 130, 130, 140]))}
         if dice.random() < 0.4:
             signals["Vehicle.Belt"] = dice.random() < 0.5
-        found.append(Message("v1", Event(ts, received, signals), number, b""))
+        found.append(Message("v1", Event(ts, received, signals, dice.choice(PLACES)), number, b""))
     return found
 
 
@@ -84,7 +106,10 @@ def by_stage(messages: list[Message], stage: str = "alerts") -> list[Told]:
 
     for _, event, sequence, _ in messages:
         tick_until(event.received_at)
-        reading = Reading(event.ts, sequence, dict(event.signals), None, event.ts)
+        place = (
+            None if event.position is None else Position(*event.position, *[None] * (3 - len(event.position)))
+        )
+        reading = Reading(event.ts, sequence, dict(event.signals), place, event.ts)
         value = encode_telemetry("v1", reading, event.received_at)
         hear(SimpleNamespace(key=b"v1", value=value, timestamp=event.received_at))
     tick_until(messages[-1].event.received_at)
@@ -107,7 +132,7 @@ def test_a_backtest_says_what_the_stage_says(seed: int) -> None:
 
 def test_the_law_has_something_to_say() -> None:
     told = [it for stage in TOPICS for seed in range(20) for it in by_stage(messages_of(seed), stage)]
-    assert {it.topic for it in told} == {*TOPICS["alerts"], *TOPICS["aggregations"]}
+    assert {it.topic for it in told} == {topic for topics in TOPICS.values() for topic in topics}
     assert any(b'"by":"silence"' in it.value for it in told)
 
 
