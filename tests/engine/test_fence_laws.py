@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules import RuleSet, Source, compile_rules, parse
-from rules.engine import Event
+from rules.engine import Event, Registration
 from rules.engine.fence_outcomes import FenceOutcome, FencePublish, FenceRecord
 from rules.engine.geofences import Geofences
 from rules.engine.outcomes import CommandRecord
@@ -396,3 +396,33 @@ def test_state_of_a_visit_is_small() -> None:
     _say(run, 1, OUTSIDE)
     _say(run, 2, INSIDE)
     assert sum(map(len, run.fold.snapshot(run.vehicle).values())) < 150
+
+
+def test_a_vehicle_that_a_rule_is_not_for_any_more_ends_its_visit_and_may_begin_anew() -> None:
+    spec = {**SPEC, "vehicles": 'vehicle.labels.duty == "busy"', "events": ["enter", "exit"]}
+    fold = Geofences(_compiled(spec, ("a", 200.0)))
+    busy, idle = Registration({"duty": "busy"}), Registration({"duty": "idle"})
+    vehicle, out = fold.new_vehicle("v1", busy), list[FenceOutcome]()
+
+    def fix(second: int, place: tuple[float, float]) -> None:
+        fold.process(vehicle, Event(second * STEP, second * STEP, {}, place), 0, out)
+
+    fix(1, OUTSIDE)
+    fix(2, INSIDE)
+    fold.register(vehicle, idle, 0, 3 * STEP, out)
+    fix(4, OUTSIDE)
+    fix(5, INSIDE)
+    fold.register(vehicle, busy, 0, 6 * STEP, out)
+    fix(7, INSIDE)
+    fix(8, OUTSIDE)
+    fix(18, OUTSIDE)
+    told = [it for it in out if isinstance(it, FenceRecord)]
+    assert [(it.happening.event, it.happening.reason, it.by) for it in told] == [
+        ("enter", None, None),
+        ("exit", "deselected", "registry"),
+        ("exit", None, None),
+    ]
+    assert told[2].happening.visit_ms is None
+    fold.forget(vehicle, 0, 19 * STEP, out)
+    assert fold.snapshot(vehicle) == {}
+    assert set(fold.changed(vehicle).values()) == {None}
