@@ -32,6 +32,8 @@ _INBOX_LOW = 2_000
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _SLICE_S = 0.02
+_AWAITED_FOR_S = 30.0
+"""An input that comes first may end in a transaction that nobody ends: others do not wait for it longer."""
 
 
 class Partition:
@@ -48,6 +50,8 @@ class Partition:
         self._beyond: dict[str, int] = {}
         self._waiting = 0
         self._closed: set[str] = set()
+        self._awaits_until: float | None = None
+        """Until when at most inputs are closed because others come first; None if none are."""
         self._news = asyncio.Event()
         self._releasing = False
         self._suspicion = Suspicion()
@@ -120,8 +124,20 @@ class Partition:
 
     def _open(self) -> None:
         self._closed.clear()
-        for topic in self._shared.inputs.values():
-            self._shared.group.open_partition(topic, self.number)
+        for name, topic in self._shared.inputs.items():
+            if self._awaits_until is None or name in self._shared.stage.first:
+                self._shared.group.open_partition(topic, self.number)
+
+    def _open_others(self, session: Session, now: float) -> None:
+        """What comes first has been read, or does not come: the other inputs begin."""
+        is_late = self._awaits_until is not None and now >= self._awaits_until
+        if is_late:
+            log.warning(
+                "An input that comes first is not read to its end; the others begin", partition=self.number
+            )
+        if is_late or all(session.positions[name] >= end for name, end in session.awaited.items()):
+            self._awaits_until = None
+            self._open()
 
     def _is_behind(self, in_hand: int = 0) -> bool:
         """Whether more records wait than come in between two commits: in hand, delivered, or in the log."""
@@ -182,6 +198,7 @@ class Partition:
         self._seen = None
         self.without_session_since = None
         self.trouble = None
+        self._awaits_until = self._shared.clock() + _AWAITED_FOR_S if session.awaited else None
         self._open()
 
     def _end(self, session: Session | None) -> None:
@@ -213,6 +230,8 @@ class Partition:
         """Until release, or until the producer is worn; everything is committed then."""
         while True:
             now = self._shared.clock()
+            if self._awaits_until is not None:
+                self._open_others(session, now)
             due = due_at(self._shared.pace, session.pending, self._last_commit, self._is_behind())
             if self._releasing or session.producer.worn:
                 if due is not None:
@@ -224,8 +243,9 @@ class Partition:
                 await self._take(session, self._next_batch())
             else:
                 self._news.clear()
+                wake = min((at for at in (due, self._awaits_until) if at is not None), default=None)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(None if due is None else due - now):
+                    async with asyncio.timeout(None if wake is None else wake - now):
                         await self._news.wait()
 
     async def _take(self, session: Session, batch: Batch) -> None:

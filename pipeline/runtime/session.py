@@ -50,6 +50,8 @@ class Session:
     positions: dict[str, int]
     """Next offset of each input, by logical name: everything before is in the logic."""
     changelog_position: int | None
+    awaited: dict[str, int] = field(default_factory=dict)
+    """Of the inputs that come first, those that are behind: the end that they had at take-over."""
     seeks: dict[str, int] = field(default_factory=dict)
     out: list[Output] = field(default_factory=list)
     changes: dict[bytes, bytes | None] = field(default_factory=dict)

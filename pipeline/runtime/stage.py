@@ -79,5 +79,7 @@ class Stage:
     outputs: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     """Topics beside `outputs` that outputs may name, whatever their partition count."""
+    first: tuple[str, ...] = ()
+    """Inputs that a partition reads to the end that they have at take-over before it begins the others."""
     check_keys: bool = False
     """Whether a record whose key belongs to another partition becomes a dead letter (wrong-partition)."""

@@ -103,7 +103,9 @@ async def _restore(shared: Shared, partition: int, producer: Producer, parked: P
         positions = await _first_positions(shared, partition, spans, where)
     else:
         positions = _positions(shared, partition, marker, spans, where)
-    return Session(partition, shared, producer, logic, positions, end)
+    ends = {name: spans[shared.inputs[name]][1] for name in shared.stage.first}
+    awaited = {name: end_then for name, end_then in ends.items() if positions[name] < end_then}
+    return Session(partition, shared, producer, logic, positions, end, awaited)
 
 
 async def _build(shared: Shared, partition: int, first: int, end: int) -> tuple[Logic, Marker | None]:

@@ -35,6 +35,7 @@ def stage(settings: RuleStageSettings) -> Stage:
             "vehicle.dead-letter",
         ),
         elsewhere=tuple(sorted(published)),
+        first=("vehicle.registry",),
         check_keys=True,
     )
 

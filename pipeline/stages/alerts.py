@@ -27,6 +27,7 @@ def stage(settings: RuleStageSettings) -> Stage:
         logic=lambda _partition: VehicleLogic("alerts", engine, counts),
         outputs=("vehicle.alerts", "vehicle.commands", "vehicle.dead-letter"),
         elsewhere=tuple(sorted(published)),
+        first=("vehicle.registry",),
         check_keys=True,
     )
 

@@ -23,6 +23,7 @@ def stage(settings: RuleStageSettings) -> Stage:
         logic=lambda _partition: VehicleLogic("geofences", fold, counts),
         outputs=("vehicle.geofence-events", "vehicle.commands", "vehicle.dead-letter"),
         elsewhere=tuple(sorted(published)),
+        first=("vehicle.registry",),
         check_keys=True,
     )
 

@@ -90,11 +90,13 @@ def test_thresholds_of_vehicles_selectors_and_forgetting(
     sheet = installation.directory / "fleet.csv"
     sheet.write_text("vehicleId,labels.driver,attributes.limit\ncar-1,Ann,80\ncar-2,Bob,120\n")
     assert fleet.vehicles("import", str(sheet)) == "2 vehicles: 2 new, 0 changed, 0 as before\n"
-    *_, alerts = installation.start("uplink", "normalize", "aggregations", "geofences", "alerts")
+    installation.start("uplink", "normalize")
     try:
         fleet.say("car-1", 100)
         fleet.say("car-2", 100)
+        *_, alerts = installation.start("aggregations", "geofences", "alerts")
         fleet.wait_told("car-1", [FIRING])
+        assert fleet.alerts("car-1")[0]["by"] is None, "the registry was read before the message"
         assert fleet.alerts("car-1")[0]["annotations"] == {"summary": "Ann at 100 km/h"}
 
         fleet.vehicles("set", "car-2", "--attribute", "limit=90")

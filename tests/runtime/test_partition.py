@@ -419,6 +419,59 @@ def test_a_partition_opens_only_when_it_is_assigned_of_every_input() -> None:
     run_warped(scenario())
 
 
+REGISTRY = "vehicle.registry"
+BOTH = {"inputs": (INPUT, REGISTRY), "first": (REGISTRY,)}
+
+
+def sources(kafka: FakeKafka) -> list[str]:
+    """The topics of the records that made the outputs, in order."""
+    return [value["source"].split(":")[0] for _, value in outputs_of(kafka)]
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_an_input_that_comes_first_is_read_to_its_end_before_the_others_begin(honest: bool) -> None:
+    async def scenario() -> None:
+        kafka = filled()
+        for number in range(30):
+            kafka.append(REGISTRY, 0, b"a", str(number).encode())
+        kafka.append_nothing(REGISTRY, 0)
+        member = Member(kafka, Counting, honest=honest, **BOTH)
+        await member.take(1)
+        await settle(kafka, member)
+        assert sources(kafka) == [REGISTRY] * 30 + [INPUT] * 20
+        kafka.append(INPUT, 0, b"a", b"x")
+        await member.run(3)
+        kafka.append(REGISTRY, 0, b"a", b"x")
+        await member.run(3)
+        assert sources(kafka)[50:] == [INPUT, REGISTRY], "from there on each as it comes"
+        await member.die()
+
+    run_warped(scenario())
+
+
+def test_an_input_that_comes_first_and_does_not_come_is_not_waited_for_for_ever() -> None:
+    async def scenario() -> None:
+        kafka = filled()
+        kafka.append(REGISTRY, 0, b"a", b"x")
+        member = Member(kafka, Counting, honest=True, **BOTH)
+        real = member.log.span
+
+        async def span(topics: Sequence[str], partition: int) -> dict[str, tuple[int, int]]:
+            """As with a transaction that nobody ends: the log goes on behind what may be read."""
+            found = await real(topics, partition)
+            return {topic: (first, end + 5 * (topic == REGISTRY)) for topic, (first, end) in found.items()}
+
+        member.log.span = span  # type: ignore[method-assign]
+        await member.take(1)
+        await member.run(20)
+        assert sources(kafka) == [REGISTRY]
+        await member.run(15)
+        assert sources(kafka) == [REGISTRY] + [INPUT] * 20
+        await member.die()
+
+    run_warped(scenario())
+
+
 def test_a_partition_that_does_not_work_for_half_a_minute_makes_the_worker_join_anew() -> None:
     async def scenario() -> None:
         member = Member(filled(), Counting, honest=True)
