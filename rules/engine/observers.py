@@ -82,7 +82,8 @@ class Observer:
                 odd.add(index)
         for index in odd:
             judged &= ~(1 << index)
-        judged &= settled
+        judged &= settled  # places may know rules that are not for this vehicle
+        holding &= judged
         doubts.judged |= judged
         doubts.holding |= holding
         touched = (holding ^ expect) & judged

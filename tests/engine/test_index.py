@@ -396,5 +396,12 @@ def test_vehicles_for_which_few_rules_differ_share_what_they_know() -> None:
         assert [it.rule for it in out if isinstance(it, AlertRecord)] == [
             f"rule-{index:04d}" for index in mine
         ]
+        engine.process(vehicle, Event(2, 2, {"a": 0.0}), 0, out)
+        assert vehicle.alerts == {}
+        other = engine.restore("v100", engine.snapshot(vehicle))
+        engine.process(other, Event(3, 3, {"a": 300.0}), 0, out)
+        assert all(index % 80 >= 40 for index in other.alerts)
+        engine.process(other, Event(4, 4, {"a": 0.0}), 0, out)
+        assert other.alerts == {}
         out.clear()
     assert len(shared) == 1
