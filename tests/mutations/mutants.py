@@ -24,6 +24,9 @@ OUTCOMES = "tests/engine/test_outcomes.py"
 LAWS = "tests/engine/test_laws.py"
 SILENCES = "tests/engine/test_absence_laws.py"
 SCHEDULES = "tests/engine/test_schedules.py"
+FENCE_CASES = "tests/engine/test_fence_conformance.py"
+FENCE_EDITS = "tests/engine/test_fence_laws.py"
+PLACES = "tests/engine/test_places.py"
 SMALL_LAWS = "tests/runtime/test_small_laws.py"
 PARTITION = "tests/runtime/test_partition.py"
 KAFKA_PARTS = "tests/runtime/test_kafka_parts.py"
@@ -152,6 +155,42 @@ MUTANTS = (
         "            if cause.received_at - occasion.at > action.max_age_ms:",
         "            if cause.received_at - vehicle.time > action.max_age_ms:",
         (OUTCOMES,),
+    ),
+    # -- geofences -----------------------------------------------------------------------------------------
+    Mutant(
+        "a fix exactly at the end of enterAfter confirms",
+        "rules/engine/visits.py",
+        "            if at - visit.since < times.enter_after_ms:",
+        "            if at - visit.since <= times.enter_after_ms:",
+        (FENCE_CASES,),
+    ),
+    Mutant(
+        "without a fix an entry is confirmed when the last one is stale, not before",
+        "rules/engine/visits.py",
+        "    return max(held, fix_at + times.stale_after_ms)",
+        "    return held",
+        (FENCE_CASES,),
+    ),
+    Mutant(
+        "(0, 0) is no position",
+        "rules/engine/places.py",
+        "    return position if position is not None and is_place(position[0], position[1]) else None",
+        "    return position",
+        (PLACES,),
+    ),
+    Mutant(
+        "a fence that is new where the vehicle is was not entered",
+        "rules/engine/geofences.py",
+        "                if before is None or shape.covers(before.position[0], before.position[1]):",
+        "                if before is None:",
+        (FENCE_EDITS,),
+    ),
+    Mutant(
+        "an edit of a fence brings about no action",
+        "rules/engine/fence_reports.py",
+        "        if happening.reason in UNMOVED:",
+        '        if happening.reason == "forgotten":',
+        (FENCE_EDITS,),
     ),
     # -- the runtime ---------------------------------------------------------------------------------------
     Mutant(
