@@ -6,7 +6,7 @@ longitude beyond 180 degrees, a jump over the date line. Repaired with a warning
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import shapely
 
@@ -20,6 +20,8 @@ WIDEST: Final = 180.0
 """Degrees of longitude from end to end."""
 MOST_METERS: Final = 1_000_000.0
 """A circle's radius, a corridor's width."""
+
+_NUMBERS: Final = (float, int)
 
 Where = tuple[str | int, ...]
 
@@ -125,14 +127,26 @@ def _positions(line: object, where: Where, faults: list[Fault]) -> Line:
     positions: Line = []
     turn = 0.0
     for number, position in enumerate(line):
-        found = _position(position, (*where, number), faults)
+        found = _plain_position(position) or _position(position, (*where, number), faults)
         if found is None:  # one is enough: they are all swapped, or all in another system
             return positions
         longitude, latitude = found
-        if positions:
+        if positions and not -180.0 <= longitude + turn - positions[-1][0] <= 180.0:
             turn -= 360.0 * round((longitude + turn - positions[-1][0]) / 360.0)
         positions.append((longitude + turn, latitude))
     return positions
+
+
+def _plain_position(position: Any) -> tuple[float, float] | None:
+    """A position without a fault, as nearly all are; None for one that has to be looked at."""
+    if type(position) is not list or len(position) < 2:
+        return None
+    longitude, latitude = position[0], position[1]
+    if type(longitude) not in _NUMBERS or type(latitude) not in _NUMBERS:
+        return None
+    if not (-360.0 <= longitude <= 360.0 and -FARTHEST_NORTH <= latitude <= FARTHEST_NORTH):
+        return None
+    return float(longitude), float(latitude)
 
 
 def _position(position: object, where: Where, faults: list[Fault]) -> tuple[float, float] | None:
