@@ -17,7 +17,7 @@ from rules.compile.alert_rules import alert_rule
 from rules.compile.definitions import named
 from rules.compile.fences import far_fences, fences_of, positionless
 from rules.compile.geofence_rules import geofence_rule
-from rules.compile.parameters import note_unused, with_parameters
+from rules.compile.parameters import note_unused, with_parameters, words_of
 from rules.compile.parts import Vocabulary
 from rules.compile.sequence_rules import sequence_rule
 from rules.documents import AlertRule, Diagnostic, Document, Loaded, Placed, RuleTest, SignalCatalog
@@ -83,7 +83,7 @@ def vocabulary_of(
     loaded: Loaded, catalog: SignalCatalog, fences: Mapping[str, Shape], lineages: Mapping[str, int]
 ) -> Vocabulary:
     """Return what the expressions of a set may name; what is wrong with it is among its findings."""
-    vocabulary = Vocabulary(catalog, lineages, fences)
+    vocabulary = Vocabulary(catalog, lineages, fences, words=words_of(loaded.running))
     vocabulary.define(named(vocabulary, loaded.definitions))
     return vocabulary
 

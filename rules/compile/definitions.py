@@ -14,6 +14,7 @@ from rules.language import (
     DOUBLE,
     DURATION,
     STRING,
+    Budget,
     Environment,
     Named,
     Type,
@@ -24,6 +25,10 @@ from rules.language import (
 
 TYPES: Mapping[str, Type] = {"double": DOUBLE, "boolean": BOOL, "string": STRING, "duration": DURATION}
 """A parameter's type as the language names it."""
+
+
+_SHOWN = 6
+"""Members of a circle that a finding names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ def named(vocabulary: Vocabulary, documents: Sequence[Placed[Definitions]]) -> d
     entries = {name: entry for name, entry in entries.items() if _can_be_named(vocabulary, entry)}
     found = {name: _list(entry) for name, entry in entries.items() if entry.text is None}
     environment = vocabulary.environment()
+    budget = Budget()
     uses = {
         name: environment.mentions(entry.text) & entries.keys() - (entry.parameters or {}).keys()
         for name, entry in entries.items()
@@ -61,11 +67,11 @@ def named(vocabulary: Vocabulary, documents: Sequence[Placed[Definitions]]) -> d
     while uses:
         ready = [name for name, used in uses.items() if used <= found.keys()]
         if not ready:
-            ready = _refuse_circle(entries, uses)
+            ready = _refuse_circles(entries, uses)
             found |= {name: _broken(entries[name]) for name in ready}
         else:
             inner = environment.naming(found.values())
-            found |= {name: _expression(inner, entries[name]) for name in ready}
+            found |= {name: _expression(inner, entries[name], budget) for name in ready}
         for name in ready:
             del uses[name]
     return found
@@ -108,26 +114,32 @@ def _broken(entry: _Entry) -> Named:
     return broken(entry.name, parameters, entry.place)
 
 
-def _expression(environment: Environment, entry: _Entry) -> Named:
+def _expression(environment: Environment, entry: _Entry, budget: Budget) -> Named:
     assert entry.text is not None
-    defined = environment.define(entry.name, entry.text, entry.parameters, entry.place)
+    defined = environment.define(entry.name, entry.text, entry.parameters, entry.place, budget=budget)
     if isinstance(defined, Named):
         return defined
     entry.part.find_problems(defined, entry.path)
     return _broken(entry)
 
 
-def _refuse_circle(entries: Mapping[str, _Entry], uses: Mapping[str, frozenset[str]]) -> list[str]:
-    """Refuse one circle among definitions of which none can be checked first; return its members."""
-    name = min(uses)
-    way: list[str] = []
-    while name not in way:
-        way.append(name)
-        name = min(uses[name] & uses.keys())
-    circle = way[way.index(name) :]
-    written = " uses ".join(quote(each) for each in (*circle, circle[0]))
-    for each in circle:
-        entries[each].part.find(
-            "TT245", entries[each].path, f"a definition in a circle: {written}", hint="write one of them out"
-        )
-    return circle
+def _refuse_circles(entries: Mapping[str, _Entry], uses: Mapping[str, frozenset[str]]) -> list[str]:
+    """Refuse circles among definitions of which none can be checked first; return their members."""
+    refused: list[str] = []
+    seen: set[str] = set()
+    for start in sorted(uses):
+        way: list[str] = []
+        name = start
+        while name not in seen:
+            seen.add(name)
+            way.append(name)
+            name = min(uses[name] & uses.keys(), default=name)
+        if name in way:
+            circle = way[way.index(name) :]
+            refused += circle
+            shown = circle if len(circle) <= _SHOWN else [*circle[: _SHOWN - 1], "…"]
+            written = " uses ".join(each if each == "…" else quote(each) for each in (*shown, circle[0]))
+            for each in circle:
+                message = f"a definition in a circle: {written}"
+                entries[each].part.find("TT245", entries[each].path, message, hint="write one of them out")
+    return refused

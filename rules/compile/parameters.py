@@ -1,11 +1,12 @@
 """The words that one rule brings with it: its parameters, each a constant in the rule that runs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rules.compile.definitions import TYPES
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import Adaptable, Parameter, Placed, parameter_in, parse_duration, quote
-from rules.language import Named, constant, constant_duration, definition_problem
+from rules.language import Named, Type, constant, constant_duration, definition_problem
 
 
 def with_parameters(vocabulary: Vocabulary, placed: Placed[Any]) -> Vocabulary:
@@ -27,6 +28,19 @@ def with_parameters(vocabulary: Vocabulary, placed: Placed[Any]) -> Vocabulary:
         else:
             named[name] = Named(name, TYPES[parameter.type], None)
     return vocabulary.with_words(named)
+
+
+def words_of(rules: Iterable[Placed[Any]]) -> dict[str, Type]:
+    """Return the parameters of all rules, those that are of one type wherever they are declared."""
+    types: dict[str, set[Type]] = {}
+    for placed in rules:
+        spec = getattr(placed.document, "spec", None)
+        if isinstance(spec, Adaptable):
+            for name, parameter in spec.parameters.items():
+                types.setdefault(name, set()).add(TYPES[parameter.type])
+    return {
+        name: next(iter(its)) for name, its in types.items() if len(its) == 1 and not definition_problem(name)
+    }
 
 
 def note_unused(vocabulary: Vocabulary, placed: Placed[Any]) -> None:

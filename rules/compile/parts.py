@@ -39,6 +39,8 @@ from rules.language import (
 
 Path = tuple[str | int, ...]
 
+MOST_FINDINGS = 1_000
+"""Findings about the expressions of one rule set that are told."""
 MOST_WINDOWED = 64
 """Signals of one rule set of which samples are kept for windows: what a vehicle may cost has a bound."""
 
@@ -65,6 +67,8 @@ class Vocabulary:
     """For a rule with words of its own: the vocabulary of the set."""
     used: set[str] = field(default_factory=set)
     """What of `named` an expression has used."""
+    words: Mapping[str, Type] = field(default_factory=dict)
+    """Words that rules bring with them: declared for all at once they cost each rule nothing."""
 
     def environment(self, **names: Type) -> Environment:
         """The names of expressions: signals, aliases, `vehicle.id`, and `names`, such as a text's `value`."""
@@ -74,14 +78,19 @@ class Vocabulary:
                 made = self._set.environment(**names).naming(self.named.values(), self.used)
             else:
                 made = Environment(
-                    _types(self.catalog), self.catalog.aliases, names, self.named.values(), self.fences
+                    _types(self.catalog),
+                    self.catalog.aliases,
+                    names,
+                    self.named.values(),
+                    self.fences,
+                    self.words,
                 )
             self._environments[key] = made
         return self._environments[key]
 
     def selector(self) -> Environment:
         """The names of `spec.vehicles`, which is judged before any signal is known."""
-        return Environment({}, named=self.named.values()).naming((), self.used)
+        return Environment({}, named=self.named.values(), words=self.words).naming((), self.used)
 
     def define(self, named: Mapping[str, Named]) -> None:
         """Give every expression from now on these names."""
@@ -161,6 +170,8 @@ class Part:
         grow: Grow | None = None,
     ) -> Compiled | None:
         """Compile one expression, with what `grow` adds to it; None after noting its problems."""
+        if self._is_given_up:
+            return None
         compiled = environment.compile(text, expect, grow=grow)
         if isinstance(compiled, Compiled):
             self._keep(compiled.reads, path)
@@ -190,6 +201,8 @@ class Part:
     def text(self, environment: Environment, text: str, path: Path) -> str | Template:
         """Compile one text; without a hole it stays what it is."""
         if "{{" not in text:
+            return text
+        if self._is_given_up:
             return text
         template = compile_template(text, environment)
         if isinstance(template, list):
@@ -273,4 +286,17 @@ class Part:
     def _note(self, diagnostic: Diagnostic) -> None:
         if diagnostic.severity == "error":
             self.is_right = False
-        self.vocabulary.findings.append(diagnostic)
+        findings = self.vocabulary.findings
+        if len(findings) < MOST_FINDINGS:
+            findings.append(diagnostic)
+        elif len(findings) == MOST_FINDINGS:
+            message = f"more than {MOST_FINDINGS:,} findings: from here on expressions were not looked at"
+            findings.append(replace(diagnostic, code="TT249", severity="error", message=message, hint=None))
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether there are more findings than anybody reads: the next one may cost what all others did."""
+        if len(self.vocabulary.findings) <= MOST_FINDINGS:
+            return False
+        self.is_right = False
+        return True

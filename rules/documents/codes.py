@@ -192,6 +192,7 @@ CODES: dict[str, Code] = {
     "TT248": Code(
         "A value that the field of an exception cannot have", "Numbers, texts or booleans, as it is."
     ),
+    "TT249": Code("More findings than are told", "Correct these first."),
     "TT300": Code("A test that tests nothing", "Expect a state, alerts, commands or published records."),
     "TT301": Code("Samples that cannot be read", "For example: 90 135x9 _x3 0..135x10; see docs/testing.md."),
     "TT302": Code(

@@ -23,6 +23,7 @@ from rules.language.declarations import (
 from rules.language.environment import Compiled, Environment, Grow
 from rules.language.grafting import CERTAIN, Grafting
 from rules.language.named import (
+    Budget,
     Named,
     Scalar,
     broken,
@@ -52,6 +53,7 @@ __all__ = [
     "UINT",
     "UNKNOWN",
     "Argument",
+    "Budget",
     "Compiled",
     "Environment",
     "EvaluationError",

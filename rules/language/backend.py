@@ -43,6 +43,7 @@ from rules.language.tree import (
     Node,
     Select,
     Tree,
+    is_shared,
 )
 from rules.language.values import UNKNOWN, Duration, EvaluationError, TypeValue, Uint
 from rules.language.windows import PARAMETERS as WINDOWS
@@ -234,6 +235,13 @@ class Emitter:
     def _membership(self, element: Node, container: Node) -> Code:
         type_ = self._type(element)
         match container:
+            case ListNode(elements=elements) if (
+                len(elements) > _SMALL
+                and type_ in SIMPLE
+                and is_shared(container)
+                and self._type(container) == Type("list", (type_,))
+            ):
+                return Code(f"{self._at(element, _SUM)} in {self._reads.shared(elements)}", _COMPARE)
             case ListNode(elements=elements) if elements and type_ in SIMPLE:
                 values = [item.value for item in elements if isinstance(item, Literal)]
                 if len(values) == len(elements) and self._type(container) == Type("list", (type_,)):

@@ -11,7 +11,18 @@ from typing import Final
 
 from rules.language.macros import recognise
 from rules.language.operations import LIST_LIMIT
-from rules.language.tree import Call, Comprehension, Ident, ListNode, Literal, MapNode, Node, Select, children
+from rules.language.tree import (
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    Select,
+    children,
+    is_shared,
+)
 from rules.language.windows import PARAMETERS as WINDOWS
 
 STEP_LIMIT: Final = 100_000
@@ -52,7 +63,9 @@ def _cost(node: Node, scope: _Scope) -> tuple[int, _Shape]:
             return _loop(node, scope)
         case Literal() | None:
             return 1, _SCALAR
-        case Call(function="@in", args=(element, ListNode(elements=elements))) if _is_constant(elements):
+        case Call(function="@in", args=(element, ListNode(elements=elements) as container)) if is_shared(
+            container
+        ) or _is_constant(elements):
             return 2 + _cost(element, scope)[0] + len(elements) // _HASHED, _SCALAR
     costs = [_cost(child, scope) for child in children(node)]
     total = 1 + sum(cost for cost, _ in costs)

@@ -17,9 +17,9 @@ from rules.language.declarations import DYN, NULL, SIMPLE, STRING, Type
 from rules.language.frontend import FrontEnd
 from rules.language.grafting import Broken, Grafting, TooLarge, uses_names
 from rules.language.literals import promote
-from rules.language.named import Named, mentioned
+from rules.language.named import Budget, Named, mentioned
 from rules.language.names import TYPE_NAMES, name_problem, undeclared
-from rules.language.problems import Problem
+from rules.language.problems import Problem, shortened
 from rules.language.reads import Read, Reads, Symbols
 from rules.language.refusals import Refused
 from rules.language.registry import MAPS, is_fact, names_in, tested_in, with_keys
@@ -88,7 +88,9 @@ class Environment:
         locals: Mapping[str, Type] | None = None,
         named: Iterable[Named] = (),
         fences: Collection[str] = (),
+        words: Mapping[str, Type] | None = None,
     ) -> None:
+        """`words` may be added by `naming`: declared here once, they cost no further checker there."""
         aliases = aliases or {}
         inner = {VEHICLE_ID: STRING, **(locals or {})}
         signals = {name: name for name in variables} | dict(aliases)
@@ -96,6 +98,7 @@ class Environment:
         self._own = {name: variables[signal] for name, signal in signals.items()} | inner | dict(MAPS)
         self._symbols = Symbols(signals, {name: name for name in inner}, fences)
         self._used: set[str] | None = None
+        self._words = words or {}
         self._name({each.name: each for each in named})
 
     def _name(self, named: Mapping[str, Named]) -> None:
@@ -107,7 +110,7 @@ class Environment:
             if each.parameters is not None
         }
         self._types = {**self._own, **words}
-        self._front_end = FrontEnd(self._types, self._functions)
+        self._front_end = FrontEnd({**self._words, **self._types}, self._functions)
 
     def naming(self, named: Iterable[Named], used: set[str] | None = None) -> "Environment":
         """Return an environment that has these names, too; the later one of two has the word.
@@ -127,8 +130,12 @@ class Environment:
         place: str = "",
         *,
         expect: Type | None = None,
+        budget: Budget | None = None,
     ) -> Named | list[Problem]:
-        """Check what `name` is to stand for; `parameters`, if any, are names of `text` alone."""
+        """Check what `name` is to stand for; `parameters`, if any, are names of `text` alone.
+
+        `budget` is what all uses of it, and of others with the same one, may bring into expressions.
+        """
         inner = self if parameters is None else self._with_locals(parameters)
         checked = inner._guarded(text, lambda: inner._check(text, expect, None))
         if isinstance(checked, list):
@@ -141,7 +148,7 @@ class Environment:
             if isinstance(finished, list):
                 return finished
         types = None if parameters is None else tuple(parameters.items())
-        return Named(name, checked.type, checked.tree, types, place)
+        return Named(name, checked.type, checked.tree, types, place, budget)
 
     def _with_locals(self, names: Mapping[str, Type]) -> "Environment":
         other = copy(self)
@@ -175,11 +182,12 @@ class Environment:
             message = f"the expression has {len(text)} characters, more than {TEXT_LIMIT}"
             return [Problem("TT107", message, "split the rule into several", 1, 1)]
         try:
-            return work()
+            found = work()
         except TooDeep:
             return [
                 Problem("TT107", "the expression is nested too deeply", "split the rule into several", 1, 1)
             ]
+        return [shortened(problem) for problem in found] if isinstance(found, list) else found
 
     def _compile(self, text: str, expect: Type | None, grow: Grow | None) -> Compiled | list[Problem]:
         checked = self._check(text, expect, grow)
@@ -225,13 +233,15 @@ class Environment:
             return [complaints.wrong_result(type_, expect, *place(tree.offsets.get(tree.root.id, 0)))]
         if grow is not None or uses_names(tree, self._named):
             try:
-                tree = self._grown(tree, grow)
+                grafting = Grafting(self._named, self._used)
+                root = grafting.grow(tree)
+                tree = grafting.tree(root if grow is None else grow(grafting, root))
             except Broken:
                 return []
             except TooLarge as large:
                 message = "the expression is too large once the names in it are written out"
                 return [Problem("TT107", message, "use fewer names in it", *place(large.offset))]
-            foreign = self._foreign(tree)
+            foreign = next(filter(self._is_foreign, grafting.brought), None)
             if foreign is not None:
                 within = tree.within.get(foreign.id, "")
                 message = f"'{foreign.name}' cannot be used here{within}"
@@ -254,26 +264,18 @@ class Environment:
     def _is_broken(self, tree: Tree) -> bool:
         """Whether a definition that `tree` uses is wrong: its type is not known then."""
         try:
-            self._grown(tree, None)
+            Grafting(self._named).grow(tree)
         except Broken:
             return True
         except TooLarge:
             pass
         return False
 
-    def _grown(self, tree: Tree, grow: Grow | None) -> Tree:
-        grafting = Grafting(self._named, self._used)
-        root = grafting.grow(tree)
-        return grafting.tree(root if grow is None else grow(grafting, root))
-
-    def _foreign(self, tree: Tree) -> Ident | None:
-        """Find a name that a definition brought and that means nothing here, a signal in a selector say."""
-        for node in walk(tree.root):
-            if isinstance(node, Ident) and node.id in tree.within:
-                is_variable = "@" in node.name or is_fact(node.name)
-                if not is_variable and node.name not in self._own and node.name not in TYPE_NAMES:
-                    return node
-        return None
+    def _is_foreign(self, node: Ident) -> bool:
+        """Whether a name that a definition brought means nothing here, a signal in a selector say."""
+        name = node.name
+        is_variable = "@" in name or is_fact(name) or name in TYPE_NAMES
+        return not is_variable and name not in self._own
 
     def _finished(self, text: str, checked: Checked) -> Compiled | list[Problem]:
         tree, place = checked.tree, checked.place

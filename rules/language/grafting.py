@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rules.language.declarations import BOOL, Type
-from rules.language.named import Named
+from rules.language.named import Budget, Named
 from rules.language.tree import (
     Call,
     Comprehension,
@@ -22,11 +22,12 @@ from rules.language.tree import (
     Select,
     Tree,
     children,
+    is_shared,
     walk,
 )
 
-NODE_LIMIT: Final = 20_000
-"""Nodes of one expression with its names written out; a named list counts as one."""
+NODE_LIMIT: Final = 5_000
+"""Nodes of one expression with its names written out, as many as an author could write; a list is one."""
 HEIGHT_LIMIT: Final = 48
 CERTAIN: Final = "@certain"
 """A function that no author can call: true where its argument is known to be true, false anywhere else."""
@@ -72,6 +73,9 @@ class Grafting:
         self._offsets: dict[int, int] = {}
         self._within: dict[int, str] = {}
         self._heights: dict[int, int] = {}
+        self._sizes: dict[int, int] = {}
+        self.brought: list[Ident] = []
+        """Names that came with definitions."""
 
     def tree(self, root: Node) -> Tree:
         """Return what has grown, from `root` on."""
@@ -99,16 +103,28 @@ class Grafting:
 
     def keep(self, node: Node, type_: Type | None, *, offset: int = 0, within: str = "") -> Node:
         """Note what is known of a new node. Raises TooLarge."""
-        height = 1 + max((self._heights.get(part.id, 1) for part in children(node)), default=0)
-        if height > HEIGHT_LIMIT or len(self._heights) >= NODE_LIMIT:
+        parts = () if is_shared(node) else children(node)
+        height = 1 + max((self._heights[part.id] for part in parts), default=0)
+        size = 1 + sum(self._sizes[part.id] for part in parts)  # an argument counts wherever it stands
+        if height > HEIGHT_LIMIT or size > NODE_LIMIT:
             raise TooLarge(offset)
         self._heights[node.id] = height
+        self._sizes[node.id] = size
         self._offsets[node.id] = offset
         if type_ is not None:
             self._types[node.id] = type_
         if within:
             self._within[node.id] = within
+            if isinstance(node, Ident):
+                self.brought.append(node)
         return node
+
+    def spend(self, budget: Budget | None, nodes: int, offset: int) -> None:
+        """Note what a definition has brought. Raises TooLarge."""
+        if budget is not None:
+            budget.left -= nodes
+            if budget.left <= 0:
+                raise TooLarge(offset)
 
     def meaning(self, name: str) -> Named | None:
         """Return what a name stands for. Raises Broken."""
@@ -144,7 +160,7 @@ class _Growth:
                 inner = self.node(operand, scope)
                 return self._new(node, Select(self._grafting.fresh(), inner, field, test_only))
             case ListNode(elements=elements):
-                if not elements or elements[0].id:  # a named list is shared, not copied
+                if not is_shared(node):
                     elements = tuple(self.node(element, scope) for element in elements)
                 return self._new(node, ListNode(self._grafting.fresh(), elements))
             case MapNode(entries=entries):
@@ -171,7 +187,11 @@ class _Growth:
     def _inner(self, node: Node, meaning: Named, scope: _Scope) -> Node:
         assert meaning.tree is not None
         growth = _Growth(self._grafting, meaning.tree, self._offset(node), f", in {meaning.described}")
-        return growth.node(meaning.tree.root, scope)
+        self._grafting.spend(meaning.budget, 0, self._offset(node))
+        before = self._grafting.fresh()
+        grown = growth.node(meaning.tree.root, scope)
+        self._grafting.spend(meaning.budget, self._grafting.fresh() - before, self._offset(node))
+        return grown
 
     def _comprehension(self, node: Comprehension, scope: _Scope) -> Node:
         range_ = self.node(node.range, scope)

@@ -21,6 +21,13 @@ _OURS: Final = frozenset({"vehicle", "value"})
 _RESULTS: Final = {bool: BOOL, float: DOUBLE, str: STRING}
 
 
+@dataclass(slots=True)
+class Budget:
+    """How many nodes may still grow out of definitions: a file of some lines is not to fill the memory."""
+
+    left: int = 500_000
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """`tree` is None where the definition is wrong: that is said there, and not again at each use."""
@@ -32,6 +39,7 @@ class Named:
     """None for a word; else names and types of what it is called with."""
     place: str = ""
     """Where it is defined, as findings about its uses say it."""
+    budget: Budget | None = None
 
     @property
     def described(self) -> str:

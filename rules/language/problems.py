@@ -1,7 +1,7 @@
 """What can be wrong with a condition before it ever runs, each with a stable code and a place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -14,6 +14,24 @@ class Problem:
     hint: str | None
     line: int
     column: int
+
+
+_LONGEST: Final = 300
+
+
+def shortened(problem: Problem) -> Problem:
+    """A problem whose message and hint fit on a screen: the author's words in them may be of any length."""
+    message, hint = problem.message, problem.hint
+    if len(message) <= _LONGEST and len(hint or "") <= _LONGEST:
+        return problem
+    return replace(problem, message=_cut(message), hint=None if hint is None else _cut(hint))
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2  # what is wrong stands before the author's words, or behind them
+    return f"{text[: half - 1]}…{text[-half:]}"
 
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {

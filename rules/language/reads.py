@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rules.language.history import PREFIXES, fence_read
 from rules.language.registry import is_fact
+from rules.language.tree import Literal, Node
 from rules.language.windows import Window
 
 
@@ -43,6 +44,7 @@ class Symbols:
         self._slots = {name: slot for slot, name in enumerate(dict.fromkeys(signals.values()))}
         self._local_slots = {name: slot for slot, name in enumerate(local_names)}
         self._constants: dict[tuple[type, object], str] = {}
+        self._shared: dict[int, tuple[object, str, frozenset[object]]] = {}
         self._facts: dict[str, str] = {}
         self._windows: dict[tuple[str, Window], str] = {}
 
@@ -71,6 +73,14 @@ class Symbols:
             return None
         name = self._windows.setdefault((signal, window), f"{PREFIXES['window']}_{len(self._windows)}")
         return Read("window", signal, name, window)
+
+    def shared(self, literals: tuple[Node, ...]) -> tuple[str, frozenset[object]]:
+        """Return the set of a list that several expressions share, and its name: made once, however long."""
+        known = self._shared.get(id(literals))
+        if known is None:
+            values = frozenset(literal.value for literal in literals if isinstance(literal, Literal))
+            known = self._shared[id(literals)] = (literals, self.constant(values), values)
+        return known[1:]
 
     def constant(self, value: object) -> str:
         """Return the name under which `value` is held, the same for equal values of a type."""
@@ -116,6 +126,11 @@ class Reads:
     def known(self, written: str) -> bool:
         """Say whether the name is a signal or a local, without noting a read."""
         return self._symbols.read("value", written) is not None
+
+    def shared(self, literals: tuple[Node, ...]) -> str:
+        """Note the set of a list that several expressions share, and return its name."""
+        name, self._constants[name] = self._symbols.shared(literals)
+        return name
 
     def constant(self, value: object) -> str:
         """Note a constant and return its name."""

@@ -54,7 +54,12 @@ def compile_template(text: str, environment: Environment) -> Template | list[Pro
     pieces: list[str | Compiled] = []
     problems: list[Problem] = []
     position = 0
+    count = 0
     while (start := text.find("{{", position)) >= 0:
+        count += 1
+        if count > HOLE_LIMIT:
+            problems.append(Problem("TT107", f"a text of more than {HOLE_LIMIT} holes", None, 1, 1))
+            return problems
         if start > position:
             pieces.append(text[position:start])
         end = _end(text, start + 2)
@@ -76,8 +81,6 @@ def compile_template(text: str, environment: Environment) -> Template | list[Pro
     if position < len(text):
         pieces.append(text[position:])
     holes = [piece for piece in pieces if isinstance(piece, Compiled)]
-    if len(holes) > HOLE_LIMIT:
-        problems.append(Problem("TT107", f"a text of more than {HOLE_LIMIT} holes", None, 1, 1))
     if problems:
         return problems
     reads = tuple(dict.fromkeys(read for hole in holes for read in hole.reads))

@@ -206,6 +206,14 @@ def children(node: Node) -> tuple[Node, ...]:
     return ()
 
 
+def is_shared(node: Node) -> bool:
+    """Say whether it is a named list or the rows of an exception, which are not copied, however long.
+
+    Its elements have no ids of their own.
+    """
+    return isinstance(node, ListNode) and bool(node.elements) and node.elements[0].id == 0
+
+
 def _node(expr: Any) -> Node:
     kind = expr.WhichOneof("one")
     match kind:

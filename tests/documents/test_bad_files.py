@@ -21,6 +21,7 @@ SHOWN_ELSEWHERE = {
     "TT008": "test_load.py",
     "TT040": "test_vss.py",
     "TT041": "test_vss.py",
+    "TT249": "test_fuzz.py",
     "TT067": "test_geojson.py",
 }
 
