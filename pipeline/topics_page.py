@@ -16,6 +16,7 @@ from pydantic import Field
 from pipeline.process.failures import TelltaleError, TopicsDiffer
 from pipeline.process.settings import ProcessSettings, load_settings
 from pipeline.stages.documents import load_documents
+from pipeline.store.publishing import topics_of
 from pipeline.topics import Admin, Difference, LastWords, Wanted, compare, wanted_topics
 
 
@@ -71,14 +72,7 @@ async def _work(
 
 def published_topics(paths: Sequence[Path]) -> set[str]:
     """The topics that the rules below `paths` publish to; without paths, those of the library that ships."""
-    loaded = load_documents(paths)
-    actions = [action for placed in loaded.alert_rules for action in placed.document.spec.actions]
-    actions += [action for placed in loaded.sequence_rules for action in placed.document.spec.every_action]
-    alarms = [placed.document.spec.alert for placed in loaded.aggregation_rules]
-    actions += [action for alert in alarms if alert is not None for action in alert.actions]
-    published = [action.publish for action in actions]
-    published += [it.publish for placed in loaded.geofence_rules for it in placed.document.spec.actions]
-    return {publish.topic for publish in published if publish is not None}
+    return topics_of(load_documents(paths))
 
 
 def _tell(

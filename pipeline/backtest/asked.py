@@ -39,6 +39,8 @@ class Asked:
     files: tuple[Path, ...] = ()
     topic: TopicAsked | None = None
     against: tuple[Path, ...] = ()
+    against_documents: tuple[tuple[str, str], ...] = ()
+    """Instead of files: the documents of a revision, each with its name."""
     run: str | None = None
     """Only the rules whose names match: * and ? as in a shell."""
     gaps: Gaps = Gaps()

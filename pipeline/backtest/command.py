@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from pipeline.backtest.timeline import write_timeline
 from pipeline.backtest.times import instant_of
 from pipeline.process.durations import parse_duration
 from pipeline.process.failures import ConfigurationError
-from pipeline.process.settings import load_settings
+from pipeline.process.settings import ProcessSettings, load_settings
 from pipeline.schemas import find_topic
 from pipeline.stages.settings import RuleStageSettings
+from pipeline.store import RulesLog
+from rules import Source
 
 # Below so many bytes a second process costs more than it saves.
 _WORTH_A_WORKER = 8 << 20
@@ -78,6 +81,18 @@ def run_backtest(options: Options) -> int:
     return 1 if doubtful else 0
 
 
+def _revision(against: Sequence[Path]) -> int | None:
+    """The revision that `--against` names, where it names one and no files."""
+    if len(against) == 1 and str(against[0]).isdecimal() and not against[0].exists():
+        return int(str(against[0]))
+    return None
+
+
+async def _documents(settings: ProcessSettings, revision: int) -> Sequence[Source]:
+    async with RulesLog(settings) as log:
+        return (await log.read()).sources(revision)
+
+
 def _plot(file: Path, result: Result, errors: Console) -> None:
     span = (result.first or 0, result.last or 0)
     against = None if result.against is None else alerts_of(result.against)
@@ -100,11 +115,14 @@ def _asked(options: Options) -> Asked:
     workers = options.cores or len(os.sched_getaffinity(0))
     if options.cores is None and topic is None and size < _WORTH_A_WORKER:
         workers = 1
+    revision = _revision(options.against)
+    documents = () if revision is None else tuple(asyncio.run(_documents(settings, revision)))
     return Asked(
         (*options.rules, *catalog),
         files,
         topic,
-        (*options.against, *catalog) if options.against else (),
+        (*options.against, *catalog) if options.against and revision is None else (),
+        documents,
         options.run,
         gaps,
         options.allow_missing,

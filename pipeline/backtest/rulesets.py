@@ -13,7 +13,7 @@ from pipeline.backtest.reads import reads_by_rule, rules_by_kind
 from pipeline.process.failures import ConfigurationError
 from pipeline.stages.documents import refuse
 from pipeline.vehicles.files import read_files
-from rules import Loaded, RuleSet, compile_rules, load
+from rules import Loaded, RuleSet, Source, compile_rules, load, parse
 from rules.engine import Registration
 
 
@@ -24,7 +24,10 @@ def read_rules(paths: Sequence[Path], run: str | None) -> RuleSet:
 
 def read_set(paths: Sequence[Path], run: str | None) -> tuple[Loaded, RuleSet]:
     """The rules whose names match, and their documents. Raises ConfigurationError with every finding."""
-    loaded = load(paths)
+    return _compiled(load(paths), run)
+
+
+def _compiled(loaded: Loaded, run: str | None) -> tuple[Loaded, RuleSet]:
     compiled = compile_rules(loaded)
     if isinstance(compiled, RuleSet):
         if compiled.catalog is None:
@@ -37,7 +40,10 @@ def read_set(paths: Sequence[Path], run: str | None) -> tuple[Loaded, RuleSet]:
 def rule_sets(asked: Asked) -> list[RuleSet]:
     """The rules that were asked for, and those that they are compared with."""
     sets = [read_rules(asked.rules, asked.run)]
-    if asked.against:
+    if asked.against_documents:
+        texts = [Source(name, text) for name, text in asked.against_documents]
+        sets.append(_compiled(parse(texts), asked.run)[1])
+    elif asked.against:
         sets.append(read_rules(asked.against, asked.run))
     return sets
 

@@ -51,11 +51,11 @@ def backtest(asked: Asked, progress: Progress) -> Result:
         from pipeline.backtest.topic import fold_topic  # a Kafka client takes time to import
 
         shares = share_out(fold_topic, asked, progress)
-    return _gather(asked, sets, shares, ignored, time.perf_counter() - began)
+    return _gather(sets, shares, ignored, time.perf_counter() - began)
 
 
 def _gather(
-    asked: Asked, sets: Sequence[RuleSet], shares: Sequence[Share], ignored: tuple[str, ...], seconds: float
+    sets: Sequence[RuleSet], shares: Sequence[Share], ignored: tuple[str, ...], seconds: float
 ) -> Result:
     folded = [share.folded[0] for share in shares]
     failures: dict[str, tuple[int, Failure]] = {}
@@ -65,7 +65,7 @@ def _gather(
             failures[rule] = (before + number, min(earliest, first, key=lambda it: it.at))
     return Result(
         _in_order(folded),
-        _in_order([share.folded[1] for share in shares]) if asked.against else None,
+        _in_order([share.folded[1] for share in shares]) if len(sets) > 1 else None,
         tuple(sorted(set().union(*(reads_by_rule(rules) for rules in sets)))),
         sum(it.messages for it in folded),
         sum(it.duplicates for it in folded),

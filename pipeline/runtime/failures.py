@@ -4,6 +4,7 @@ RuntimeFailure             the partition drops its memory and its producer, and 
 ├── NotOurs                the group has moved on: wait for the next assignment
 ├── Fenced                 someone started a producer of this partition after us
 ├── OutcomeUnknown         Kafka failed or was too slow between begin and commit
+├── RulesChanged           the logic is to be built anew, for other rules: nothing has failed
 ├── LogicFailed            the stage's code raised, counted; the third time the record at fault is looked for
 │   └── TooLarge           an output or a piece of state that Kafka would not take: looked for at once
     ├── TopicMissing           an output is for a topic that Kafka does not have
@@ -30,6 +31,10 @@ class Fenced(RuntimeFailure):
 
 class OutcomeUnknown(RuntimeFailure):
     """The transaction may or may not have been committed."""
+
+
+class RulesChanged(RuntimeFailure):
+    """The stage's code was made for rules that are not to run any more."""
 
 
 class LogicFailed(RuntimeFailure):

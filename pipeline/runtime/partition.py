@@ -17,7 +17,14 @@ import structlog
 
 from pipeline.runtime.batches import Batch, Verdict, judge
 from pipeline.runtime.checkpoint import commit_session
-from pipeline.runtime.failures import LogicFailed, NotOurs, RuntimeFailure, StateUnusable, TooLarge
+from pipeline.runtime.failures import (
+    LogicFailed,
+    NotOurs,
+    RulesChanged,
+    RuntimeFailure,
+    StateUnusable,
+    TooLarge,
+)
 from pipeline.runtime.pacing import Commit, due_at
 from pipeline.runtime.session import Parked, Session
 from pipeline.runtime.shared import Shared
@@ -174,6 +181,9 @@ class Partition:
                 if session is not None:
                     self._suspicion.failed(session.positions, at_once=isinstance(error, TooLarge))
                 self._failed(error)
+            except RulesChanged as error:
+                self.trouble = str(error)
+                log.info("A partition begins anew with other rules", partition=self.number, reason=str(error))
             except RuntimeFailure as error:
                 self._failed(error)
             except Exception as error:

@@ -16,7 +16,7 @@ from pipeline.process.partitioning import partition_of
 from pipeline.runtime.changelog import Marker, marker_record, state_record
 from pipeline.runtime.dead_letters import TOPIC as DEAD_LETTERS
 from pipeline.runtime.dead_letters import dead_letter
-from pipeline.runtime.failures import LogicFailed
+from pipeline.runtime.failures import LogicFailed, RulesChanged
 from pipeline.runtime.pacing import Pending
 from pipeline.runtime.shared import Producer, Shared
 from pipeline.runtime.stage import Logic, Output, Record
@@ -70,6 +70,8 @@ class Session:
             return
         try:
             self.logic.process(topic, records, self.out)
+        except RulesChanged:
+            raise
         except Exception as error:
             first, last = records[0].offset, records[-1].offset
             raise LogicFailed(

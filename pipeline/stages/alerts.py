@@ -1,21 +1,31 @@
 """vehicle.telemetry to vehicle.alerts and vehicle.commands: the alert rules, folded over each vehicle."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from pipeline.process import Context, Process
 from pipeline.runtime import run_stage
 from pipeline.runtime.stage import Stage
 from pipeline.stages.documents import load_rules
 from pipeline.stages.folding import VehicleLogic
+from pipeline.stages.live import live_rules
 from pipeline.stages.rule_counts import RuleCounts
 from pipeline.stages.settings import RuleStageSettings
-from rules import Engine
-from rules.engine import PublishAction
+from pipeline.stages.versions import Versions
+from rules import Engine, RuleSet, VehicleState
+from rules.engine import Fold, PublishAction
 
 
-def stage(settings: RuleStageSettings) -> Stage:
-    """The stage, with the rules that the settings name. Raises ConfigurationError."""
-    rules = load_rules(settings.rules)
-    engine = Engine(rules, quiet_after_ms=settings.quiet_after_ms)
-    counts = RuleCounts(engine.take_activations)
+def make(settings: RuleStageSettings) -> Callable[[RuleSet], Engine]:
+    """What runs a rule set."""
+    return lambda rules: Engine(rules, quiet_after_ms=settings.quiet_after_ms)
+
+
+def stage(settings: RuleStageSettings, versions: Versions[VehicleState] | None = None) -> Stage:
+    """The stage, with live rules or with those that the settings name. Raises ConfigurationError."""
+    rules = load_rules(settings.rules) if versions is None else versions.current.rules
+    engine = make(settings)(rules) if versions is None else versions.current.fold
+    counts = RuleCounts(lambda: _activations(engine, versions))
     actions = [action for rule in rules.rules for action in rule.actions]
     actions += [action for absence in rules.absences for action in absence.actions]
     tellings = [it for rule in rules.sequences for it in (rule.upon_match, rule.upon_timeout) if it]
@@ -24,7 +34,7 @@ def stage(settings: RuleStageSettings) -> Stage:
     return Stage(
         name="alerts",
         inputs=("vehicle.telemetry", "vehicle.registry"),
-        logic=lambda _partition: VehicleLogic("alerts", engine, counts),
+        logic=lambda _partition: VehicleLogic("alerts", engine, counts, versions=versions),
         outputs=("vehicle.alerts", "vehicle.commands", "vehicle.dead-letter"),
         elsewhere=tuple(sorted(published)),
         first=("vehicle.registry",),
@@ -32,9 +42,16 @@ def stage(settings: RuleStageSettings) -> Stage:
     )
 
 
+def _activations(engine: Fold[VehicleState], versions: Versions[VehicleState] | None) -> Mapping[str, int]:
+    fold: Any = engine if versions is None else versions.current.fold
+    found: Mapping[str, int] = fold.take_activations()
+    return found
+
+
 async def main(context: Context[RuleStageSettings]) -> None:
     """Run the stage until the process is asked to stop."""
-    await run_stage(context, stage(context.settings))
+    async with live_rules(context, make(context.settings)) as versions:
+        await run_stage(context, stage(context.settings, versions))
 
 
 process = Process("alerts", RuleStageSettings, main, "Alert rules over telemetry: alerts and commands")

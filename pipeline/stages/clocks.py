@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 TICK_GAP_MS = 5_000
 TICK_MS = 1_000
-_LAYOUT = struct.Struct(">Bqqq")
-_FORMAT = 1
+_LAYOUT = struct.Struct(">Bqqqq")
+_FORMAT = 2
+_FIRST_LAYOUT = struct.Struct(">Bqqq")
+"""Format 1, of before rules had revisions."""
 
 
 @dataclass(slots=True)
@@ -22,6 +24,8 @@ class Clocks:
     received: int = 0
     live: int = 0
     ticked: int = 0
+    revision: int = 0
+    """Of the rules that the partition's state is of; 0 for rules from files."""
 
     def hear(self, received_at: int) -> None:
         """A record of a vehicle came."""
@@ -42,12 +46,13 @@ class Clocks:
         return True
 
     def pack(self) -> bytes:
-        return _LAYOUT.pack(_FORMAT, self.received, self.live, self.ticked)
+        return _LAYOUT.pack(_FORMAT, self.received, self.live, self.ticked, self.revision)
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Clocks":
         """Raises ValueError if the format is one that this version does not know."""
+        if len(packed) == _FIRST_LAYOUT.size and packed[0] == 1:
+            return cls(*_FIRST_LAYOUT.unpack(packed)[1:])
         if len(packed) != _LAYOUT.size or packed[0] != _FORMAT:
             raise ValueError(f"a partition's clocks in format {packed[:1].hex()}, known is {_FORMAT}")
-        _, received, live, ticked = _LAYOUT.unpack(packed)
-        return cls(received, live, ticked)
+        return cls(*_LAYOUT.unpack(packed)[1:])

@@ -14,10 +14,12 @@ from pipeline.runtime.dead_letters import dead_letter
 from pipeline.runtime.stage import Output, Record
 from pipeline.stages.clocks import Clocks
 from pipeline.stages.deadlines import Deadlines
+from pipeline.stages.migration import Migration
 from pipeline.stages.outcomes import Outputs
 from pipeline.stages.registry import decode_registration
 from pipeline.stages.telemetry import CAUSE, UNSEEN, decode_telemetry
 from pipeline.stages.vehicle_ids import vehicle_id_problem
+from pipeline.stages.versions import NotYet, Version, Versions
 from rules import Event
 from rules.engine import NOTHING, Fold, Registration, RegistrationError
 
@@ -25,6 +27,7 @@ S = TypeVar("S")
 _SEPARATOR = b"\0"
 # A part of a vehicle's state that is not the engine's: what the registry says of it.
 _REGISTRY = "@registry"
+_MIGRATED_TOGETHER = 100
 
 
 class Counts(Protocol):
@@ -50,12 +53,23 @@ class Writer(Protocol):
 class VehicleLogic(Generic[S]):
     """One partition of a stage: its vehicles, their timers, its clocks."""
 
-    def __init__(self, stage: str, fold: Fold[S], counts: Counts, writer: Writer | None = None) -> None:
+    def __init__(
+        self,
+        stage: str,
+        fold: Fold[S],
+        counts: Counts,
+        writer: Writer | None = None,
+        versions: Versions[S] | None = None,
+    ) -> None:
+        """With `versions` the fold follows their current one, between two batches."""
         self._stage = stage
-        self._fold = fold
+        self._fold = fold if versions is None else versions.current.fold
         self._counts = counts
+        self._versions = versions
+        self._migration: Migration[S] | None = None
+        """While the vehicles go from one revision of the rules to another."""
         self._outputs: Writer = writer or Outputs(stage)
-        self._clocks = Clocks()
+        self._clocks = Clocks(revision=0 if versions is None else versions.current.revision)
         self._deadlines = Deadlines()
         self._vehicles: dict[str, S] = {}
         self._packed: dict[str, dict[str, bytes]] = {}
@@ -77,6 +91,8 @@ class VehicleLogic(Generic[S]):
         """All records are in: the clocks stand where the marker says, timers are armed."""
         if clock:
             self._clocks = Clocks.unpack(clock)
+            if self._migration is None:  # one that was parked goes on with it
+                self._stand_at(self._clocks.revision)
         for vehicle_id, parts in self._packed.items():
             self._deadlines.arm(vehicle_id, self._fold.deadline_of(parts))
 
@@ -102,6 +118,8 @@ class VehicleLogic(Generic[S]):
         return self._clocks.pack()
 
     def _vehicle(self, vehicle_id: str) -> S:
+        if self._migration is not None:
+            self._migrate(vehicle_id)
         vehicle = self._vehicles.get(vehicle_id)
         if vehicle is None:
             parts = self._packed.pop(vehicle_id, None)
@@ -116,9 +134,73 @@ class VehicleLogic(Generic[S]):
             self._vehicles[vehicle_id] = vehicle
         return vehicle
 
+    # -- revisions -----------------------------------------------------------------------------------------
+
+    def _stand_at(self, revision: int) -> None:
+        """The state is of this revision. Raises NotYet where this worker has not compiled it."""
+        versions = self._versions
+        if versions is None:
+            return
+        if revision > versions.current.revision:
+            raise NotYet(f"the state is of revision {revision}, which this worker has not loaded yet")
+        self._fold = versions.version(revision).fold
+
+    def _follow(self, versions: Versions[S]) -> None:
+        """Swap to the current revision, whole; then bring over some vehicles at each batch."""
+        migration = self._migration
+        if migration is not None:
+            for vehicle_id in migration.next(_MIGRATED_TOGETHER):
+                self._migrate(vehicle_id)
+            if not migration.waiting:
+                self._migration = None
+                self._clocks.revision = migration.after.revision
+        elif versions.current.revision != self._clocks.revision:
+            self._swap(versions.version(self._clocks.revision), versions.current)
+
+    def _swap(self, before: Version[S], after: Version[S]) -> None:
+        for vehicle_id in self._touched:
+            self._gather(vehicle_id, self._vehicles[vehicle_id])
+        self._touched.clear()
+        vehicles, self._vehicles = self._vehicles, {}
+        self._migration = Migration(before, after, vehicles, [*vehicles, *self._packed])
+        self._fold = after.fold
+
+    def _migrate(self, vehicle_id: str) -> None:
+        """Bring one vehicle over, unless it has been: what is gone ends under the rules that it was of."""
+        migration = self._migration
+        if migration is None or not migration.take(vehicle_id):
+            return
+        clocks = self._clocks
+        vehicle = migration.vehicles.pop(vehicle_id, None)
+        parts = {} if vehicle is not None else dict(self._packed[vehicle_id])
+        packed = parts.pop(_REGISTRY, None)
+        known = NOTHING if packed is None else Registration.unpack(packed)
+        known = self._registered.get(vehicle_id, known)
+        old = migration.before.fold
+        if migration.concerns(old.snapshot(vehicle) if vehicle is not None else parts):
+            state = old.restore(vehicle_id, parts, known) if vehicle is None else vehicle
+            old.retire(state, migration.gone, clocks.live, clocks.received, self._outcomes)
+            changed = old.changed(state)
+            for part, value in changed.items():
+                self._changed[vehicle_id.encode() + _SEPARATOR + part.encode()] = value
+                parts.pop(part, None)
+                if value is not None:
+                    parts[part] = value
+        if vehicle is not None:
+            parts = old.snapshot(vehicle)
+        moved = self._fold.restore(vehicle_id, parts, known)
+        self._deadlines.arm(vehicle_id, self._fold.next_deadline(moved))
+        if vehicle is not None:
+            self._vehicles[vehicle_id] = moved
+        else:
+            self._packed[vehicle_id] = parts if packed is None else {**parts, _REGISTRY: packed}
+
     # -- records -------------------------------------------------------------------------------------------
 
     def process(self, topic: str, records: Sequence[Record], out: list[Output]) -> None:
+        if self._versions is not None:
+            self._follow(self._versions)
+            self._write(out)
         if topic == "vehicle.registry":
             for record in records:
                 self._register(record, out)
@@ -244,7 +326,11 @@ class VehicleLogic(Generic[S]):
             self._say(vehicle_id, known)
 
     def _is_known(self, vehicle_id: str) -> bool:
-        return vehicle_id in self._vehicles or vehicle_id in self._packed
+        return (
+            vehicle_id in self._vehicles
+            or vehicle_id in self._packed
+            or (self._migration is not None and vehicle_id in self._migration.vehicles)
+        )
 
     def _forgo(self, vehicle_id: str, vehicle: S, at: int) -> None:
         received = max(self._clocks.received, at)

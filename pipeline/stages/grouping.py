@@ -7,14 +7,17 @@ of all inputs. Neither looks at the other, so it does not matter which of two in
 
 import struct
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pipeline.process.partitioning import partition_of
 from pipeline.runtime.dead_letters import dead_letter
+from pipeline.runtime.failures import RulesChanged
 from pipeline.runtime.stage import Output, Record
 from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.outcomes import Outputs
 from pipeline.stages.partials import TOPIC, Clock, decode, encode_clock, encode_partial
+from pipeline.stages.versions import Versions
 from rules.engine import (
     AggregationEngine,
     GroupDropped,
@@ -22,6 +25,7 @@ from rules.engine import (
     Merger,
     Sources,
     StateFormatError,
+    VehicleWindows,
 )
 
 STAGE = "aggregations"
@@ -39,17 +43,19 @@ class AggregationLogic:
     def __init__(
         self,
         place: tuple[int, int],
-        engine: AggregationEngine,
+        versions: Versions[VehicleWindows],
         counts: AggregationCounts,
         quiet_after_ms: int,
     ) -> None:
         """`place` is the partition's number, and how many there are."""
         self._partition, self._partitions = place
-        self._engine = engine
+        self._versions, self._version = versions, versions.current
+        engine: Any = self._version.fold
+        self._engine: AggregationEngine = engine
         self._counts = counts
         self._quiet_after = quiet_after_ms
         self._outputs = Outputs(STAGE)
-        self._vehicles = VehicleLogic(STAGE, engine, counts, writer=self)
+        self._vehicles = VehicleLogic(STAGE, engine, counts, writer=self, versions=versions)
         self._sources = Sources(engine.rules)
         self._merger = Merger(engine.rules, engine.teller, self._partitions)
         self._received = 0
@@ -91,6 +97,9 @@ class AggregationLogic:
     # -- records -------------------------------------------------------------------------------------------
 
     def process(self, topic: str, records: Sequence[Record], out: list[Output]) -> None:
+        """Apply records. Raises RulesChanged, which begins anew with the rules that are to run now."""
+        if self._versions.current is not self._version:
+            raise RulesChanged(f"the rules are at revision {self._versions.current.revision}")
         if topic == TOPIC:
             for record in records:
                 self._merge(record, out)

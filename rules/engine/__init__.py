@@ -4,9 +4,11 @@ from rules.engine.aggregation.engine import AggregationEngine
 from rules.engine.aggregation.merging import Merger
 from rules.engine.aggregation.records import AggregateRecord, LateRecord
 from rules.engine.aggregation.sources import GroupDropped, GroupSample, Partial, Sources
+from rules.engine.aggregation.vehicle import VehicleWindows
 from rules.engine.engine import Engine
 from rules.engine.events import Event
 from rules.engine.failures import StateFormatError
+from rules.engine.fence_state import FencedVehicle
 from rules.engine.fold import Fold
 from rules.engine.geofences import Geofences
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure
@@ -24,6 +26,7 @@ __all__ = [
     "CommandRecord",
     "Engine",
     "Event",
+    "FencedVehicle",
     "Fold",
     "Geofences",
     "GroupDropped",
@@ -45,5 +48,6 @@ __all__ = [
     "Standing",
     "StateFormatError",
     "VehicleState",
+    "VehicleWindows",
     "registration",
 ]

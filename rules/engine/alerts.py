@@ -31,6 +31,7 @@ class Change(Enum):
     CORRECTED = "corrected"
     DESELECTED = "deselected"
     FORGOTTEN = "forgotten"
+    DELETED = "deleted"
 
     @property
     def ends(self) -> bool:

@@ -4,7 +4,7 @@ No clock is read here: an outcome is a function of the events and of the two clo
 the same log gives the same outcomes live, after a restart and in a backtest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from rules.engine import state
 from rules.engine.absences import Heard, Now
@@ -184,6 +184,36 @@ class Engine:
             self._end(vehicle, self._programs.everything, now, at, reason=Change.FORGOTTEN, out=out)
         vehicle.forget(self._programs.for_vehicle(vehicle.vehicle_id, {}))
 
+    def retire(
+        self,
+        vehicle: VehicleState,
+        names: Collection[str],
+        live_clock: int,
+        received_clock: int,
+        out: list[Outcome],
+    ) -> None:
+        """The rules of these names are no more: what fires of them is resolved, nothing of them is kept."""
+        programs, now = self._programs, Now(live_clock, received_clock)
+        gone = 0
+        every = [running.rule.name for running in programs.rules]
+        every += [running.pattern.name for running in programs.sequences]
+        every += [running.rule.name for running in programs.absences]
+        for place, name in enumerate(every):
+            if name in names:
+                gone |= 1 << place
+        if not gone:
+            return
+        if vehicle.time != NEVER:
+            at = self._pass_time(vehicle, now, out)
+            self._end(vehicle, gone, now, at, reason=Change.DELETED, out=out, by="rules")
+        for index in [index for index in vehicle.alerts if gone >> index & 1]:
+            del vehicle.alerts[index]
+            vehicle.rules_changed |= 1 << index
+        first = len(programs.rules) + len(programs.sequences)
+        for index in [index for index in vehicle.absences if gone >> first + index & 1]:
+            del vehicle.absences[index]
+            vehicle.absences_changed |= 1 << index
+
     def next_deadline(self, vehicle: VehicleState) -> int | None:
         """The live clock after which `advance` may have something to do; None if it has nothing to wait for.
 
@@ -285,14 +315,22 @@ class Engine:
         self._watcher.expect(vehicle, now)
 
     def _end(
-        self, vehicle: VehicleState, ended: int, now: Now, at: int, *, reason: Change, out: list[Outcome]
+        self,
+        vehicle: VehicleState,
+        ended: int,
+        now: Now,
+        at: int,
+        *,
+        reason: Change,
+        out: list[Outcome],
+        by: str = "registry",
     ) -> None:
         """What has these bits of a program does not concern the vehicle any more."""
         programs = self._programs
-        cause = Cause(now.received, None, by="registry")
+        cause = Cause(now.received, None, by=by)
         self._observer.end(vehicle, ended, at, reason=reason, cause=cause, out=out)
         silences = ended >> len(programs.rules) + len(programs.sequences)
-        self._watcher.end(vehicle, silences, now, at, reason=reason, out=out)
+        self._watcher.end(vehicle, silences, now, at, reason=reason, cause=cause, out=out)
 
     def _heed_edges(self, vehicle: VehicleState) -> None:
         """The vehicle may have rules with schedules that it did not have before."""

@@ -21,7 +21,7 @@ EVERY = "every"
 """What an action is tied to that acts upon each event of its rule."""
 
 
-UNMOVED = frozenset({"fenceChanged", "fenceDeleted", "deselected", "forgotten"})
+UNMOVED = frozenset({"fenceChanged", "fenceDeleted", "deselected", "forgotten", "deleted"})
 """Reasons why a visit ended although the vehicle did not leave."""
 
 

@@ -4,7 +4,7 @@ A fold holds no state of vehicles and reads no clock. It appends what came of an
 the state decides when to call, and keeps it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, TypeVar
 
 from rules.engine.events import Event
@@ -36,6 +36,15 @@ class Fold(Protocol[S]):
 
     def forget(self, vehicle: S, live_clock: int, received_clock: int, out: list[Any]) -> None:
         """End what is open, then be as new, without a registration: `changed` tells None for every part."""
+
+    def retire(
+        self, vehicle: S, names: Collection[str], live_clock: int, received_clock: int, out: list[Any]
+    ) -> None:
+        """The rules of these names are no more: what is open of them ends, and nothing of them is kept.
+
+        Called before the vehicle's state goes to a fold of another rule set, with the rules that the other
+        set does not have, or has with another meaning.
+        """
 
     def next_deadline(self, vehicle: S) -> int | None:
         """The live clock after which `advance` may have something to do; None if it waits for nothing."""

@@ -5,7 +5,7 @@ is kept of visits only. A fence of which nothing is kept is one that the last fi
 fix says otherwise the fence, or the rule, is new, and the visit began before anybody looked.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rules.engine import fence_state
 from rules.engine.events import Event, Position
@@ -136,6 +136,28 @@ class Geofences:
                 self._close(vehicle, name, vehicle.visits[name].by_fence, at, "forgotten", cause, out)
         vehicle.forget()
         vehicle.facts, vehicle.enabled = {}, self._enabled(vehicle.vehicle_id, {})
+
+    def retire(
+        self,
+        vehicle: FencedVehicle,
+        names: Collection[str],
+        live_clock: int,
+        received_clock: int,
+        out: list[FenceOutcome],
+    ) -> None:
+        """The rules of these names are no more: their visits end, without actions."""
+        gone = sorted(name for name in vehicle.visits if name in names)
+        if not gone:
+            return
+        self.advance(vehicle, live_clock, received_clock, out)
+        cause = Cause(received_clock, None, by="rules")
+        at = self._clock(vehicle, live_clock)
+        for name in gone:
+            if name in vehicle.visits:
+                self._close(vehicle, name, vehicle.visits[name].by_fence, at, "deleted", cause, out)
+                del vehicle.visits[name]
+        vehicle.due = self._next_due(vehicle)
+        vehicle.fixes_changed = True
 
     def next_deadline(self, vehicle: FencedVehicle) -> int | None:
         """The live clock after which `advance` may have something to do; None if it waits for nothing."""

@@ -82,11 +82,18 @@ class Watcher:
                 )
 
     def end(
-        self, vehicle: VehicleState, ended: int, now: Now, at: int, *, reason: Change, out: list[Outcome]
+        self,
+        vehicle: VehicleState,
+        ended: int,
+        now: Now,
+        at: int,
+        *,
+        reason: Change,
+        cause: Cause,
+        out: list[Outcome],
     ) -> None:
         """These rules (a bit for each silence) do not concern the vehicle any more."""
         look = Look(vehicle.memory, vehicle.vehicle_id, at)
-        cause = Cause(now.received, None, by="registry")
         for index in sorted(vehicle.absences):
             told = vehicle.absences[index]
             if not ended >> index & 1 or told.alert.phase is not Phase.FIRING:

@@ -4,7 +4,7 @@ It is a Fold, so whoever drives the engine (a stage's logic, a backtest) drives 
 notes is of the very run that gives the outcomes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,6 +112,16 @@ class Watch:
 
     def forget(self, vehicle: VehicleState, live_clock: int, received_clock: int, out: list[Any]) -> None:
         self._engine.forget(vehicle, live_clock, received_clock, out)
+
+    def retire(
+        self,
+        vehicle: VehicleState,
+        names: Collection[str],
+        live_clock: int,
+        received_clock: int,
+        out: list[Any],
+    ) -> None:
+        self._engine.retire(vehicle, names, live_clock, received_clock, out)
 
     def next_deadline(self, vehicle: VehicleState) -> int | None:
         return self._engine.next_deadline(vehicle)

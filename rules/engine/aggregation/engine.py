@@ -6,7 +6,7 @@ the vehicle's event time counts as long as one of its windows is not final, and 
 told of together, a second of the vehicle's time after the first of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rules.engine.aggregation import state
@@ -125,6 +125,19 @@ class AggregationEngine:
             self.teller.forget(self._subject(vehicle), rule, windows, vehicle.time, cause, out)
             vehicle.gone |= state.parts_of(rule, windows)
         vehicle.forget(Memory.empty(self.layout), self._rules_for(vehicle.vehicle_id, {}))
+
+    def retire(
+        self,
+        vehicle: VehicleWindows,
+        names: Collection[str],
+        _live_clock: int,
+        _received_clock: int,
+        _out: list[Any],
+    ) -> None:
+        """The rules of these names are no more: their open windows are dropped without a record."""
+        for index in [index for index in vehicle.windows if self.rules[index].rule.name in names]:
+            vehicle.gone |= state.parts_of(self.rules[index], vehicle.windows[index])
+            del vehicle.windows[index]
 
     def next_deadline(self, vehicle: VehicleWindows) -> int | None:
         """The live clock after which `advance` has something to do; None if it waits for nothing."""

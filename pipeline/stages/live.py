@@ -1,0 +1,162 @@
+"""The live rules of one worker: telltale.rules followed, compiled beside the work, told of when they run.
+
+Before the first revision was applied the stage runs the files of its setting `rules`. A revision that this
+version refuses changes nothing: the last good one goes on, and the status says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from pipeline.process import Context
+from pipeline.process.envelope import Envelope
+from pipeline.process.failures import PartyMissing, TopicsDiffer, TopicsMissing
+from pipeline.process.kafka import client_options
+from pipeline.process.names import topic_name
+from pipeline.stages.documents import load_rules
+from pipeline.stages.settings import RuleStageSettings
+from pipeline.stages.versions import Version, Versions
+from pipeline.store import Revisions, RulesLog, StoreDamaged
+from pipeline.store.log import RULES
+from rules import RuleSet
+from rules.engine import Fold
+from rules.instants import format_instant
+
+log = structlog.get_logger(__name__)
+
+S = TypeVar("S")
+_STATUS = "telltale.rule-status"
+_PAUSE_S = 2.0
+_LOOK_MS = 500
+
+
+@contextlib.asynccontextmanager
+async def live_rules(
+    context: Context[RuleStageSettings], make: Callable[[RuleSet], Fold[S]]
+) -> AsyncIterator[Versions[S]]:
+    """The versions of the rules, followed until the end of the block. Raises ConfigurationError."""
+    follower = Follower(context, make)
+    await follower.begin()
+    task = asyncio.create_task(follower.run(), name="live rules")
+    try:
+        yield follower.versions
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class Follower:
+    """Follows the log for one worker of one stage."""
+
+    def __init__(self, context: Context[RuleStageSettings], make: Callable[[RuleSet], Fold[Any]]) -> None:
+        self._settings = context.settings
+        self._context = context
+        files = load_rules(context.settings.rules)
+        self.versions: Versions[Any] = Versions(make, Version(0, files, make(files)))
+        self._log: RulesLog | None = None
+        self._refused: str | None = None
+
+    async def begin(self) -> None:
+        """Read the log to its end, and compile its head: what runs is known before anything is processed."""
+
+        async def ask() -> TopicsMissing | None:
+            try:
+                async with RulesLog(self._settings) as found:
+                    await self._settle(await found.read())
+            except TopicsDiffer:
+                return TopicsMissing([topic_name(self._settings.prefix, RULES)])
+            return None
+
+        async def look() -> None:
+            missing = await ask()
+            if missing is not None:
+                raise missing
+
+        retry_on = (KafkaError, OSError, PartyMissing)
+        if await self._context.reach("Kafka", ask, retry_on) is not None:
+            await self._context.reach("the topics in Kafka", look, retry_on)
+        await self._tell()
+
+    async def run(self) -> None:
+        """Follow, for ever: what fails is tried again."""
+        while True:
+            try:
+                async with RulesLog(self._settings) as found:
+                    while True:
+                        await self._settle(await found.poll(_LOOK_MS))
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.warning("The live rules cannot be followed", reason=str(error) or type(error).__name__)
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _settle(self, revisions: Revisions) -> None:
+        """Compile what is new, and what partitions have asked for."""
+        versions = self.versions
+        for number in versions.wanted():
+            if number not in revisions.manifests:
+                if number < revisions.head:
+                    versions.replace_missing(number)
+                continue
+            versions.know(await self._compiled(revisions, number))
+        if revisions.head == versions.newest or not revisions.head:
+            return
+        versions.newest = revisions.head
+        try:
+            version = await self._compiled(revisions, revisions.head)
+        except StoreDamaged as error:
+            self._refused = str(error)
+            log.error("A revision of the rules is refused; the last good one goes on", reason=str(error))
+        else:
+            self._refused = None
+            versions.switch(version)
+            log.info("The rules have changed", revision=version.revision)
+        if self._log is not None or versions.newest:
+            await self._tell()
+
+    async def _compiled(self, revisions: Revisions, number: int) -> Version[Any]:
+        rules = await asyncio.to_thread(revisions.rule_set, number)
+        return await asyncio.to_thread(self.versions.compile, number, rules)
+
+    async def _tell(self) -> None:
+        """Say on telltale.rule-status what this worker runs; that it cannot be said stops nothing."""
+        current = self.versions.current
+        self._context.about["ruleRevision"] = current.revision
+        stage, settings = self._context.name, self._settings
+        rules = current.rules
+        kinds = (rules.rules, rules.sequences, rules.absences, rules.aggregations, rules.fence_rules)
+        now = time.time_ns() // 1_000_000
+        record = {
+            "stage": stage,
+            "worker": settings.client_id,
+            "revision": current.revision,
+            "fingerprint": rules.fingerprint,
+            "at": format_instant(now),
+            "rules": sum(map(len, kinds)),
+            "error": self._refused,
+        }
+        key = f"{stage}/{settings.client_id}"
+        headers = Envelope(_STATUS, stage).headers(f"{key}/{now}", subject=key, time_ms=now)
+        producer = AIOKafkaProducer(**client_options(settings, "rule-status"), acks="all")
+        try:
+            await producer.start()
+            await producer.send_and_wait(
+                topic_name(settings.prefix, _STATUS),
+                json.dumps(record).encode(),
+                key.encode(),
+                headers=list(headers),
+            )
+        except (KafkaError, OSError) as error:
+            log.warning("The status of the rules was not written", reason=str(error))
+        finally:
+            await producer.stop()
