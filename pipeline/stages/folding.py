@@ -19,7 +19,7 @@ from pipeline.stages.outcomes import Outputs
 from pipeline.stages.registry import decode_registration
 from pipeline.stages.telemetry import CAUSE, UNSEEN, decode_telemetry
 from pipeline.stages.vehicle_ids import vehicle_id_problem
-from pipeline.stages.versions import NotYet, Version, Versions
+from pipeline.stages.versions import NotYet, Pinned, Version, Versions
 from rules import Event
 from rules.engine import NOTHING, Fold, Registration, RegistrationError
 
@@ -59,7 +59,7 @@ class VehicleLogic(Generic[S]):
         fold: Fold[S],
         counts: Counts,
         writer: Writer | None = None,
-        versions: Versions[S] | None = None,
+        versions: Versions[S] | Pinned[S] | None = None,
     ) -> None:
         """With `versions` the fold follows their current one, between two batches."""
         self._stage = stage
@@ -145,7 +145,7 @@ class VehicleLogic(Generic[S]):
             raise NotYet(f"the state is of revision {revision}, which this worker has not loaded yet")
         self._fold = versions.version(revision).fold
 
-    def _follow(self, versions: Versions[S]) -> None:
+    def _follow(self, versions: Versions[S] | Pinned[S]) -> None:
         """Swap to the current revision, whole; then bring over some vehicles at each batch."""
         migration = self._migration
         if migration is not None:

@@ -17,7 +17,7 @@ from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.outcomes import Outputs
 from pipeline.stages.partials import TOPIC, Clock, decode, encode_clock, encode_partial
-from pipeline.stages.versions import Versions
+from pipeline.stages.versions import Pinned, Version, Versions, names_gone
 from rules.engine import (
     AggregationEngine,
     GroupDropped,
@@ -50,12 +50,15 @@ class AggregationLogic:
         """`place` is the partition's number, and how many there are."""
         self._partition, self._partitions = place
         self._versions, self._version = versions, versions.current
+        self._next: Version[VehicleWindows] | None = None
+        """What is to run once the end of what it does not have is committed."""
+        self._is_left = False
         engine: Any = self._version.fold
         self._engine: AggregationEngine = engine
         self._counts = counts
         self._quiet_after = quiet_after_ms
         self._outputs = Outputs(STAGE)
-        self._vehicles = VehicleLogic(STAGE, engine, counts, writer=self, versions=versions)
+        self._vehicles = VehicleLogic(STAGE, engine, counts, writer=self, versions=Pinned(versions))
         self._sources = Sources(engine.rules)
         self._merger = Merger(engine.rules, engine.teller, self._partitions)
         self._received = 0
@@ -86,6 +89,7 @@ class AggregationLogic:
         self._vehicles.restored(of_vehicles)
 
     def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+        self._is_left = self._next is not None
         changed = self._vehicles.changes()
         changed += [(_SOURCES + key, value) for key, value in self._sources.changes()]
         changed += [(_MERGER + key, value) for key, value in self._merger.changes()]
@@ -99,7 +103,7 @@ class AggregationLogic:
     def process(self, topic: str, records: Sequence[Record], out: list[Output]) -> None:
         """Apply records. Raises RulesChanged, which begins anew with the rules that are to run now."""
         if self._versions.current is not self._version:
-            raise RulesChanged(f"the rules are at revision {self._versions.current.revision}")
+            self._leave(self._versions.current, out)
         if topic == TOPIC:
             for record in records:
                 self._merge(record, out)
@@ -111,6 +115,18 @@ class AggregationLogic:
                     self._received = record.timestamp
                     self._pass_time(out)
                 self._vehicles.process(topic, (record,), out)
+
+    def _leave(self, following: Version[VehicleWindows], out: list[Output]) -> None:
+        """End the groups' alerts of rules that are no more; when that is committed, begin anew."""
+        if self._next is following:
+            if self._is_left:
+                raise RulesChanged(f"the rules are at revision {following.revision}")
+            return
+        self._next, self._is_left = following, False
+        outcomes: list[object] = []
+        gone = names_gone(self._version.rules, following.rules)
+        self._merger.retire(gone, self._received, outcomes)
+        self._tell(outcomes, self._received, out)
 
     def _pass_time(self, out: list[Output]) -> None:
         """Send what has changed, and after it tell the clock to everybody."""
@@ -151,6 +167,9 @@ class AggregationLogic:
         else:
             source, received, partial = told
             self._merger.take(source, partial, received, outcomes)
+        self._tell(outcomes, received, out)
+
+    def _tell(self, outcomes: Sequence[object], received: int, out: list[Output]) -> None:
         for outcome in outcomes:
             self._counts.happened(outcome)
             output = self._outputs.output(outcome, received)

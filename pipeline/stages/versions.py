@@ -71,6 +71,18 @@ class Versions(Generic[S]):
         self._known[revision] = Version(revision, self.current.rules, self.current.fold)
 
 
+class Pinned(Generic[S]):
+    """Versions of which one stays the current one, whatever is applied."""
+
+    def __init__(self, versions: Versions[S]) -> None:
+        self._versions = versions
+        self.current = versions.current
+
+    def version(self, revision: int) -> Version[S]:
+        """A revision that a checkpoint names. Raises NotYet."""
+        return self._versions.version(revision)
+
+
 def names_gone(before: RuleSet, after: RuleSet) -> frozenset[str]:
     """The rules of `before` whose state means nothing under `after`: deleted, or begun anew."""
     old, new = _lineages(before), _lineages(after)

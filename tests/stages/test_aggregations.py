@@ -16,6 +16,7 @@ from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.aggregations import stage
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.settings import RuleStageSettings
+from pipeline.stages.versions import Version, Versions
 from rules import RuleSet, compile_rules, load
 from rules.engine import AggregationEngine
 from rules.instants import format_instant
@@ -32,13 +33,18 @@ def _compiled() -> RuleSet:
     return rules
 
 
-_ENGINE = AggregationEngine(_compiled(), quiet_after_ms=QUIET_MS)
+def _make(rules: RuleSet) -> AggregationEngine:
+    return AggregationEngine(rules, quiet_after_ms=QUIET_MS)
+
+
+_RULES = _compiled()
+_VERSIONS = Versions(_make, Version(0, _RULES, _make(_RULES)))
 _COUNTS = AggregationCounts()
 
 
 def new_aggregations() -> Logic:
     """A worker's logic for one partition, nothing restored yet."""
-    return AggregationLogic((0, 1), _ENGINE, _COUNTS, QUIET_MS)
+    return AggregationLogic((0, 1), _VERSIONS, _COUNTS, QUIET_MS)
 
 
 def instant(milliseconds: int) -> str:

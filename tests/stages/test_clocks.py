@@ -1,5 +1,7 @@
 """Time is in the log: what moves a partition's clocks, and which vehicles are due."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,11 +33,15 @@ def test_two_uplinks_ticking_make_time_no_faster():
     assert clocks.live == 2000
 
 
+def test_clocks_of_before_rules_had_revisions_are_read():
+    assert Clocks.unpack(struct.pack(">Bqqq", 1, 5, 6, 7)) == Clocks(5, 6, 7, 0)
+
+
 def test_clocks_survive_packing_and_an_unknown_format_is_refused():
-    clocks = Clocks(5, 6, 7)
+    clocks = Clocks(5, 6, 7, 8)
     assert Clocks.unpack(clocks.pack()) == clocks
-    with pytest.raises(ValueError, match="format 02"):
-        Clocks.unpack(b"\x02" + clocks.pack()[1:])
+    with pytest.raises(ValueError, match="format 03"):
+        Clocks.unpack(b"\x03" + clocks.pack()[1:])
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.integers(0, 50), st.integers(0, 3))))

@@ -15,6 +15,7 @@ from pipeline.schemas import schema_of
 from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.partials import TOPIC
+from pipeline.stages.versions import Version, Versions
 from rules import RuleSet, compile_rules, load
 from rules.engine import AggregationEngine
 from rules.engine.aggregation import sources
@@ -33,18 +34,23 @@ from tests.stages.group_model import (
 from tests.stages.partition import Record, headers_of
 
 
-def _engine() -> AggregationEngine:
+def _compiled() -> RuleSet:
     rules = compile_rules(load([Path(__file__).parent / "groups.yaml"]))
     assert isinstance(rules, RuleSet), [finding.format() for finding in rules]
+    return rules
+
+
+def _make(rules: RuleSet) -> AggregationEngine:
     return AggregationEngine(rules, quiet_after_ms=QUIET_MS)
 
 
-_ENGINE = _engine()
+_RULES = _compiled()
+_VERSIONS = Versions(_make, Version(0, _RULES, _make(_RULES)))
 _COUNTS = AggregationCounts()
 
 
 def new_logic(partition: int) -> AggregationLogic:
-    return AggregationLogic((partition, PARTITIONS), _ENGINE, _COUNTS, QUIET_MS)
+    return AggregationLogic((partition, PARTITIONS), _VERSIONS, _COUNTS, QUIET_MS)
 
 
 def told(cluster: Cluster) -> dict[tuple[str, str, str], list[dict[str, Any]]]:

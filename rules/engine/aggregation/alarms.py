@@ -88,14 +88,21 @@ class RunningAlarm:
             occasion = Occasion("resolved", status.end, "corrected" if was_wrong else "cleared")
             self._resolve(bearer, alerted, occasion, cause, look, reporter, out)
 
-    def forget(
-        self, bearer: Bearer, windows: Windows, at: int, cause: Cause, reporter: Reporter, out: list[Any]
+    def end(
+        self,
+        bearer: Bearer,
+        windows: Windows,
+        at: int,
+        reason: str,
+        cause: Cause,
+        reporter: Reporter,
+        out: list[Any],
     ) -> None:
-        """The vehicle is forgotten: what fires ends."""
+        """The vehicle is forgotten, or the rule is no more: what fires ends."""
         alerted = windows.alerted
         if alerted is not None and alerted.is_firing:
             look = Look(Memory.empty(_NO_SIGNALS), bearer.vehicle_id, at)
-            occasion = Occasion("resolved", max(at, alerted.fired_at), "forgotten")
+            occasion = Occasion("resolved", max(at, alerted.fired_at), reason)
             self._resolve(bearer, alerted, occasion, cause, look, reporter, out)
 
     def _resolve(

@@ -131,13 +131,14 @@ class AggregationEngine:
         vehicle: VehicleWindows,
         names: Collection[str],
         _live_clock: int,
-        _received_clock: int,
-        _out: list[Any],
+        received_clock: int,
+        out: list[Any],
     ) -> None:
-        """The rules of these names are no more: their open windows are dropped without a record."""
-        for index in [index for index in vehicle.windows if self.rules[index].rule.name in names]:
-            vehicle.gone |= state.parts_of(self.rules[index], vehicle.windows[index])
-            del vehicle.windows[index]
+        """The rules of these names are no more: their alerts end, open windows go without a record."""
+        for index in [index for index in sorted(vehicle.windows) if self.rules[index].rule.name in names]:
+            rule, windows = self.rules[index], vehicle.windows.pop(index)
+            self.teller.retire(self._subject(vehicle), rule, windows, vehicle.time, received_clock, out)
+            vehicle.gone |= state.parts_of(rule, windows)
 
     def next_deadline(self, vehicle: VehicleWindows) -> int | None:
         """The live clock after which `advance` has something to do; None if it waits for nothing."""

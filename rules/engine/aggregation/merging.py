@@ -7,7 +7,7 @@ records of the sources lay between each other.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,20 @@ class Merger:
                 cause = Cause(None, received_at)
                 self._teller.sweep(group.subject, {rule.index: group.windows}, least, cause, out)
                 self._tidy(rule, group)
+
+    def retire(self, names: Collection[str], received_at: int, out: list[Any]) -> None:
+        """The rules of these names are no more: their alerts end, and nothing of them is kept or taken."""
+        for (name, text), group in sorted(self._groups.items(), key=lambda item: item[0]):
+            if name not in names:
+                continue
+            rule = self._rules[name]
+            self._teller.retire(group.subject, rule, group.windows, self.least, received_at, out)
+            group.windows.panes.clear()
+            self._tidy(rule, group)
+            if self._groups.pop((name, text), None) is not None:
+                self._gone[_windows_key(rule, group)] = None
+        for name in names:
+            self._rules.pop(name, None)
 
     def _new(self, rule: RunningAggregation, text: str) -> _Group:
         values: dict[str, object] = json.loads(text)

@@ -172,7 +172,21 @@ class Teller:
             self.tell(subject, rule, windows, status, cause, out, final=True)
         if rule.alarm is not None:
             why = reports.Cause(cause.received_at, None, "registry")
-            rule.alarm.forget(subject.bearer, windows, at, why, self._reporter, out)
+            rule.alarm.end(subject.bearer, windows, at, "forgotten", why, self._reporter, out)
+
+    def retire(
+        self,
+        subject: Subject,
+        rule: RunningAggregation,
+        windows: Windows,
+        at: int,
+        received_at: int,
+        out: list[Any],
+    ) -> None:
+        """The rule is no more: its alert ends, and nothing is told of its open windows."""
+        if rule.alarm is not None:
+            why = reports.Cause(received_at, None, "rules")
+            rule.alarm.end(subject.bearer, windows, at, "deleted", why, self._reporter, out)
 
 
 def in_order(windows: Windows) -> list[Status]:
