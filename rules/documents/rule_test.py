@@ -121,6 +121,8 @@ class ExpectedAlert(Closed):
     """Of a sequence."""
     steps: dict[str, Moment] | None = None
     """Of a sequence: the first message of each step."""
+    group: dict[str, JsonValue] | None = None
+    """Of an aggregation rule with groupBy."""
 
     elsewhere: ClassVar = {"state": "endsAt", "at": "firedAt"}
 

@@ -133,11 +133,18 @@ class Observers:
         return replace(pattern, steps=tuple(steps))
 
     def _aggregation(self, rule: Aggregation, placed: Placed[Any]) -> Aggregation:
-        results = Environment({}, locals=dict.fromkeys((measure.name for measure in rule.measures), DOUBLE))
+        names = dict.fromkeys((measure.name for measure in rule.measures), DOUBLE)
+        names |= {f"group.{name}": by.type for name, by in rule.groups or () if isinstance(by, Compiled)}
+        results = Environment({}, locals=names)
+        alarm = rule.alarm
+        if alarm is not None:
+            when = self._observed(alarm.when, rule.name, placed, ("spec", "alert", "when"), results)
+            alarm = replace(alarm, when=when)
         return replace(
             rule,
             where=self._observed(rule.where, rule.name, placed, ("spec", "where")),
             having=self._observed(rule.having, rule.name, placed, ("spec", "having"), results),
+            alarm=alarm,
         )
 
     def _observed(

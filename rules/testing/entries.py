@@ -61,7 +61,8 @@ class Expected:
     """An expectation with the names that its author left out."""
 
     index: int
-    vehicle: str
+    vehicle: str | None
+    """None where it is about groups of vehicles."""
     rule: str | None
     """None where a sort of outcome is expected of all rules together."""
     what: Expectation

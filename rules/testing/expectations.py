@@ -59,8 +59,7 @@ class _Judge:
             yield self.failure(expected, (sort,), message, lines)
 
     def about(self, expected: Expected) -> str:
-        rule = "" if expected.rule is None else f"{expected.rule} for "
-        return f"{rule}{expected.vehicle}"
+        return " for ".join(name for name in (expected.rule, expected.vehicle) if name is not None)
 
     def failure(self, expected: Expected, below: Path, message: str, lines: Sequence[str] = ()) -> Failure:
         path = ("spec", "expect", expected.index, *below)

@@ -20,6 +20,7 @@ from rules.engine import (
 )
 from rules.engine.memory import FOREVER
 from rules.testing.entries import Message, Question, Registry, Restart, Script, Uplink
+from rules.testing.groups import Groups
 
 TICK_MS = 1_000
 _LONGEST_GAP_MS = 5_000
@@ -66,8 +67,12 @@ class _Stage:
         self._folds: list[Fold[Any]] = [self._engine]
         if rules.fence_rules:
             self._folds.append(Geofences(rules, quiet_after_ms=quiet_after_ms))
+        self._groups: Groups | None = None
         if rules.aggregations:
-            self._folds.append(AggregationEngine(rules, quiet_after_ms=quiet_after_ms))
+            aggregations = AggregationEngine(rules, quiet_after_ms=quiet_after_ms)
+            self._folds.append(aggregations)
+            if any(rule.groups is not None for rule in rules.aggregations):
+                self._groups = Groups(aggregations, quiet_after_ms)
         self._vehicles: dict[str, _Vehicle] = {}
         self._ran = Ran()
         self._ticked = script.start
@@ -77,6 +82,7 @@ class _Stage:
         self._waiting: list[Message] = []
 
     def run(self) -> Ran:
+        self._pass_time(self._script.start)
         for entry in self._script.entries:
             self._tick_until(entry.received_at)
             match entry:
@@ -111,6 +117,7 @@ class _Stage:
         return vehicle
 
     def _hear(self, message: Message, received_at: int) -> None:
+        self._pass_time(received_at)
         vehicle = self._vehicle(message.vehicle)
         event = Event(message.at, received_at, message.signals, message.position)
         for fold, state in zip(self._folds, vehicle.states, strict=True):
@@ -136,6 +143,8 @@ class _Stage:
             wanted = (instant - self._ticked) // TICK_MS
             if deadline < FOREVER:
                 wanted = min(wanted, max(deadline - self._live, 0) // TICK_MS + 1)
+            if self._groups is not None:
+                wanted = min(wanted, max(-(-(self._groups.next_due - self._ticked) // TICK_MS), 1))
             self._ticked += (wanted - 1) * TICK_MS
             self._live += (wanted - 1) * TICK_MS
             self._tick(self._ticked + TICK_MS)
@@ -153,6 +162,7 @@ class _Stage:
         passed = at - self._ticked
         self._live += passed if passed <= _LONGEST_GAP_MS else TICK_MS
         self._ticked = at
+        self._pass_time(at)
         for name in sorted(self._vehicles):
             for fold, state in zip(self._folds, self._vehicles[name].states, strict=True):
                 deadline = fold.next_deadline(state)
@@ -161,11 +171,19 @@ class _Stage:
                     fold.advance(state, self._live, at, out)
                     self._note(out, at)
 
+    def _pass_time(self, received_at: int) -> None:
+        """The partition's own clock goes on, by which groups are told of."""
+        if self._groups is not None:
+            self._note(self._groups.pass_time(received_at), received_at)
+
     def _note(self, out: list[Any], at: int) -> None:
-        self._ran.heard += (Heard(at, outcome) for outcome in out)
+        told = out if self._groups is None else self._groups.without_samples(out)
+        self._ran.heard += (Heard(at, outcome) for outcome in told)
 
     def _restart(self) -> None:
         """As a take-over does: what `changed` told since the last one is laid over what it told before."""
+        if self._groups is not None:
+            self._groups.restart()
         for name, vehicle in self._vehicles.items():
             for place, fold in enumerate(self._folds):
                 parts = vehicle.parts[place]

@@ -4,7 +4,7 @@ What a name or a value means is judged here, against the catalog and the rules o
 wrong is found at once, as for rules.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from rules.testing.values import misfit, worded
 _OF_ALERTS = frozenset(("state", "alerts", "commands", "published"))
 _OF_FENCES = frozenset(("events", "commands", "published"))
 _OF_WINDOWS = frozenset(("aggregates", "late"))
+_OF_WINDOWS_WITH_ALERT = _OF_WINDOWS | {"alerts", "commands", "published"}
 
 POSITION = "position"
 """The track that is no signal's."""
@@ -32,13 +33,16 @@ def scripts(loaded: Loaded) -> tuple[list[Script], list[Diagnostic]]:
     catalog = loaded.catalog
     if catalog is None:
         return [], []
+    windows = loaded.aggregation_rules
     sorts: dict[str, frozenset[str]] = {}
     kinds: list[tuple[tuple[Placed[Any], ...], frozenset[str]]] = [
         (loaded.alert_rules, _OF_ALERTS),
         (loaded.sequence_rules, _OF_ALERTS),
         (loaded.geofence_rules, _OF_FENCES),
-        (loaded.aggregation_rules, _OF_WINDOWS),
+        (tuple(it for it in windows if it.document.spec.alert is None), _OF_WINDOWS),
+        (tuple(it for it in windows if it.document.spec.alert is not None), _OF_WINDOWS_WITH_ALERT),
     ]
+    grouped = {it.document.metadata.name for it in windows if it.document.spec.group_by is not None}
     for rules, its in kinds:
         for rule in rules:
             name = rule.document.metadata.name
@@ -46,7 +50,7 @@ def scripts(loaded: Loaded) -> tuple[list[Script], list[Diagnostic]]:
     found: list[Script] = []
     findings: list[Diagnostic] = []
     for placed in loaded.rule_tests:
-        writer = _Writer(placed, catalog.document, sorts)
+        writer = _Writer(placed, catalog.document, sorts, grouped)
         script = writer.script()
         findings += writer.findings
         if script is not None:
@@ -60,6 +64,8 @@ class _Writer:
     catalog: SignalCatalog
     sorts: Mapping[str, frozenset[str]]
     """By the name of each rule, what may be expected of it."""
+    grouped: Set[str]
+    """The rules that are about groups of vehicles."""
     findings: list[Diagnostic] = field(default_factory=list)
 
     def find(self, code: str, path: Path, message: str, hint: str | None = None) -> None:
@@ -91,7 +97,7 @@ class _Writer:
         questions = [
             Question(instant_of(it.what.at, self.start), it.index, it.vehicle, it.rule)
             for it in expected
-            if it.what.at is not None and it.rule is not None
+            if it.what.at is not None and it.rule is not None and it.vehicle is not None
         ]
         entries: list[Entry] = [*registry, *messages, *steps]
         entries.sort(key=lambda entry: entry.received_at)
@@ -239,7 +245,6 @@ class _Writer:
         spec = self.placed.document.spec
         for index, what in enumerate(spec.expect):
             path: Path = ("spec", "expect", index)
-            vehicle = self.vehicle(what.vehicle, path)
             rule = what.rule
             sort = next(sort for sort in SORTS if getattr(what, sort) is not None)
             if rule is not None:
@@ -256,6 +261,12 @@ class _Writer:
                 message = f"{quote(rule)} is a rule that has no {sort}"
                 hint = f"it has {', '.join(each for each in SORTS if each in self.sorts[rule])}"
                 self.find("TT309", (*path, sort), message, hint)
+            vehicle = None
+            if rule not in self.grouped or sort == "late":
+                vehicle = self.vehicle(what.vehicle, path)
+            elif what.vehicle is not None:
+                message = f"{quote(rule)} is about groups of vehicles"
+                self.find("TT309", (*path, "vehicle"), message, "take it out; group tells them apart")
             yield Expected(index, vehicle, rule, what)
 
     def vehicle(self, named: str | None, path: Path) -> str:

@@ -22,7 +22,7 @@ def _heard(ran: Ran, expected: Expected, sort: type[Any] | tuple[type[Any], ...]
         if not isinstance(outcome, sort):
             continue
         said = _published(outcome) or outcome
-        if said.vehicle_id == expected.vehicle and expected.rule in (None, said.rule):
+        if expected.vehicle in (None, said.vehicle_id) and expected.rule in (None, said.rule):
             yield heard
 
 
@@ -37,6 +37,7 @@ def _alerts(ran: Ran, expected: Expected) -> list[Fields]:
                 "startsAt": record.starts_at,
                 "firedAt": record.fired_at,
                 "value": record.value,
+                "group": None if record.group is None else dict(record.group),
                 "by": record.by,
                 "labels": dict(record.labels),
                 "annotations": dict(record.annotations),

@@ -104,3 +104,80 @@ def test_rules_of_all_kinds_run_together_and_each_is_meant_by_its_sort():
     - {commands: [{name: slow-down}, {name: open-gate}]}
 """
     assert told(spec, VISITS, YARD, HOURLY, FAST)[0] == []
+
+
+BY_MODEL = """
+apiVersion: telltale.dev/v1alpha1
+kind: AggregationRule
+metadata: {name: by-model}
+spec:
+  window: {tumbling: 1m}
+  groupBy: {model: vehicle.labels.model}
+  aggregates: {most: max(speed), cars: distinct(vehicle.id)}
+  having: cars > 1
+  allowedLateness: 20s
+  alert:
+    when: most > 100
+    severity: critical
+    annotations: {summary: "{{ group.model }} at {{ value }}"}
+    actions: [{publish: {topic: fleet.calls}}]
+"""
+FLEET = """
+  every: 10s
+  registry: {a: {labels: {model: X}}, b: {labels: {model: X}}, c: {labels: {model: Y}}}
+  vehicles: {a: {speed: 50x6 120x6 20x6}, b: {speed: 60x18}, c: {speed: 200x18}}
+  steps:
+    - {at: 50s, receivedAt: 70s, vehicle: a, signals: {speed: 90}}
+    - {at: 25s, receivedAt: 91s, vehicle: b, signals: {speed: 99}}
+    - {at: 65s, restart: true}
+    - {at: 125s, restart: true}
+  until: 5m
+  expect:
+"""
+
+
+def test_windows_and_alerts_of_groups_over_restarts():
+    spec = f"""{FLEET}
+    - aggregates:
+        - {{windowStart: 0s, group: {{model: X}}, values: {{most: 60, cars: 2}}, at: 1m10s, final: false}}
+        - {{windowStart: 0s, values: {{most: 90}}, at: 1m30s, final: false, update: 1}}
+        - {{windowStart: 0s, values: {{most: 90}}, at: 1m30s, final: true, update: 2}}
+        - {{windowStart: 1m, values: {{most: 120}}, at: 2m10s}}
+        - {{windowStart: 1m, final: true}}
+        - {{windowStart: 2m, values: {{most: 60}}, at: 3m10s}}
+        - {{windowStart: 2m, final: true}}
+    - alerts:
+        - startsAt: 1m
+          firedAt: 2m
+          endsAt: 3m
+          severity: critical
+          value: 120
+          group: {{model: X}}
+          annotations: {{summary: X at 120}}
+    - {{published: [{{topic: fleet.calls, at: 2m10s}}]}}
+    - {{vehicle: b, late: [{{ts: 25s, at: 91s}}]}}
+    - {{vehicle: a, late: []}}
+"""
+    failures, coverage = told(spec, BY_MODEL)
+    assert failures == []
+    assert {it.text: it.seen for it in coverage.branches} == {
+        "cars > 1": {True, False},
+        "most > 100": {True, False},
+    }
+
+
+def test_a_difference_of_a_group_is_told():
+    failures, _ = told(f"{FLEET}    - {{alerts: []}}\n", BY_MODEL)
+    (failure,) = failures
+    assert "alerts of by-model are not as expected" in failure
+    assert "1. not expected: startsAt 1m, firedAt 2m, endsAt 3m" in failure
+
+
+def test_years_of_groups_pass_quickly():
+    spec = """
+  registry: {a: {labels: {model: X}}, b: {labels: {model: X}}}
+  vehicles: {a: {speed: 50}, b: {speed: 60}}
+  until: 365d
+  expect: [{alerts: []}]
+"""
+    assert told(spec, BY_MODEL.replace("tumbling: 1m", "tumbling: 6h"))[0] == []

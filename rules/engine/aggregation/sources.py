@@ -153,6 +153,15 @@ class Sources:
             self._seal()
         return partials, clock if told else None
 
+    @property
+    def next_due(self) -> int:
+        """The clock from which on `pass_time` may have something to tell; FOREVER if it never has."""
+        if self.is_empty:
+            return FOREVER
+        if self._unsent or self.told == NEVER:
+            return self.clock + 1
+        return self._next_boundary()
+
     def _next_boundary(self) -> int:
         """The next instant at which some window of a group closes, becomes final, or is told of."""
         told, soonest = self.told, FOREVER
