@@ -58,13 +58,14 @@ class Engine:
     def process(self, vehicle: VehicleState, event: Event, live_clock: int, out: list[Outcome]) -> None:
         """Apply one message. Timers that were due before it fire first; a late one moves no alert."""
         ts = event.ts
-        if vehicle.program.ears:
+        if live_clock > vehicle.quiet_until and vehicle.program.ears:
             now = Now(live_clock, event.received_at)
             if vehicle.heard:
                 self._watcher.advance(vehicle, now, self._clock(vehicle, live_clock), out)
             else:
                 self._watcher.begin(vehicle, now)
-            vehicle.heard_changed |= vehicle.is_awaited
+        if vehicle.is_awaited:
+            vehicle.heard_changed = True
         if self._places is not None and event.position is not None:
             event = self._places.told_by(event)
         if ts < vehicle.time:

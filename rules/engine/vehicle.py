@@ -49,6 +49,8 @@ class VehicleState:
     """Partial matches by the index of their sequence."""
     heard: dict[int, Heard] = field(default_factory=dict)
     """By ear, the last message; empty before the first, and where no rule is about silence."""
+    quiet_until: int = field(default=NEVER, compare=False)
+    """Up to this live clock no rule about silence has anything to do."""
     absences: dict[int, Told] = field(default_factory=dict)
     """Silences that were told, by the index of their rule."""
     is_awaited: bool = field(default=False, compare=False)
@@ -102,7 +104,7 @@ class VehicleState:
         self.leftovers = (*self.leftovers, *ring_parts.written(self.memory))
         self.program = program
         self.memory = Memory.empty(self.memory.layout)
-        self.time = self.received_at = self.swept = self.positioned_at = NEVER
+        self.time = self.received_at = self.swept = self.positioned_at = self.quiet_until = NEVER
         self.due = self.rests_until = FOREVER
         self.live = self.expect = self.attention = self.opened = 0
         self.unsettled.clear()

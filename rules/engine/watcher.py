@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from rules.engine.absences import Heard, Now, Told, due, end, hear, means_nothing, pass_time
 from rules.engine.alerts import Change, Phase
-from rules.engine.memory import FOREVER, Look
+from rules.engine.memory import FOREVER, NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
 from rules.engine.reports import Cause, Occasion, Reporter, failure
 from rules.engine.running import RunningAbsence
@@ -44,6 +44,7 @@ class Watcher:
             before = heard[ear].at
             heard[ear] = Heard(now.received if now.received > before else before, now.live)
         if vehicle.absences:
+            vehicle.quiet_until = NEVER
             look = Look(vehicle.memory, vehicle.vehicle_id, vehicle.time)
             self._returned(vehicle, ears, now, Cause(now.received, event_time), look, out)
 
@@ -69,7 +70,8 @@ class Watcher:
 
     def advance(self, vehicle: VehicleState, now: Now, at: int, out: list[Outcome]) -> None:
         """Tell what the clocks have passed; `at` is the vehicle's own clock, which texts see."""
-        if self.next_deadline(vehicle) >= now.live:
+        vehicle.quiet_until = self.next_deadline(vehicle)
+        if vehicle.quiet_until >= now.live:
             return
         look = Look(vehicle.memory, vehicle.vehicle_id, at)
         for absence in vehicle.program.absences:
@@ -110,6 +112,7 @@ class Watcher:
     def select(self, vehicle: VehicleState, last: Heard) -> None:
         """Other rules are for the vehicle than before: an ear that opens has heard what is `last`."""
         vehicle.heard = {ear: vehicle.heard.get(ear, last) for ear, _ in vehicle.program.ears}
+        vehicle.quiet_until = NEVER
 
     def next_deadline(self, vehicle: VehicleState) -> int:
         """The live clock after which time alone brings something about; FOREVER if nothing is awaited."""

@@ -198,7 +198,7 @@ def test_ids_tell_every_record_apart_and_no_alert_begins_before_the_last_one_end
     for rule in rules:
         last = 0
         for record in (it for it in out if it.rule == rule.name):
-            assert last <= record.starts_at < record.fired_at
+            assert last <= record.starts_at <= record.fired_at
             last = record.ends_at or last
 
 
