@@ -11,7 +11,7 @@ from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.partials import TOPIC
 from pipeline.stages.versions import Version, Versions
-from rules.documents import API_VERSION, Source, parse
+from rules.documents import Source, parse
 from rules.engine import AggregationEngine
 from rules.instants import format_instant
 from rules.testing import Suite, runs, suite
