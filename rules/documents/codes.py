@@ -229,6 +229,10 @@ CODES: dict[str, Code] = {
     "TT326": Code(
         "A payload that does not fit its command", "spec.commands of the catalog says what is expected."
     ),
+    "TT328": Code(
+        "Groups without a bound",
+        "Group by a text or a whole number; what is over the cap is dropped and counted.",
+    ),
     "TT327": Code(
         "A label or attribute that the catalog does not have",
         "Correct its name, or declare it in spec.vehicle.",

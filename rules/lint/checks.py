@@ -6,6 +6,7 @@ Everything here is a warning. A rule that means it says so: `telltale.dev/meant:
 from collections.abc import Sequence
 
 from rules.documents import AlertRule, quote
+from rules.language import DOUBLE
 from rules.language.tree import Call, Literal, Node
 from rules.lint.expressions import Expression, Linted, conditions
 from rules.lint.truth import NO, YES, Assignment, Truth
@@ -21,6 +22,7 @@ def lint_rule(linted: Linted, truth: Truth, units: Units) -> None:
         _units(condition, units)
         _truth(condition, truth)
     by_path = {condition.path: condition for condition in found}
+    _groups(linted)
     if isinstance(linted.placed.document, AlertRule):
         _clear_when(by_path.get(("spec", "when")), by_path.get(("spec", "clearWhen")), truth)
         _ladder(linted, by_path, truth)
@@ -69,6 +71,15 @@ def _outcomes(truth: Truth, node: Node) -> frozenset[bool]:
         if found == both:
             break
     return found
+
+
+def _groups(linted: Linted) -> None:
+    """Groups without a bound: one for each value of a number."""
+    for name, text in (getattr(linted.placed.document.spec, "group_by", None) or {}).items():
+        group = linted.condition(text, "spec", "groupBy", name)
+        if group is not None and group.checked.type == DOUBLE:
+            message = "a number makes a group of each of its values: the state has no bound"
+            group.find("TT328", group.root, message, "make steps of it: int(speed / 10.0)")
 
 
 def _clear_when(when: Expression | None, clear: Expression | None, truth: Truth) -> None:
