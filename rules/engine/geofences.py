@@ -8,8 +8,10 @@ fix says otherwise the fence, or the rule, is new, and the visit began before an
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rules.engine import fence_state
-from rules.engine.events import Event, Position
+from rules.engine.events import Event
 from rules.engine.expressions import Expression
+from rules.engine.fence_fixes import goes_on, observed, where
+from rules.engine.fence_groups import Group
 from rules.engine.fence_outcomes import FenceOutcome
 from rules.engine.fence_reports import FenceReporter
 from rules.engine.fence_state import FencedVehicle, Fix, Visits
@@ -19,8 +21,8 @@ from rules.engine.registration import NOTHING, Registration
 from rules.engine.reports import Cause
 from rules.engine.ruleset import FenceRule, RuleSet
 from rules.engine.visits import Happening, Lies, Phase, Visit, close, drive, due, fire, observe, quiet
-from rules.geometry import Shape, ShapeIndex, distance_m
-from rules.geometry.shapes import Path, is_beyond
+from rules.geometry import ShapeIndex, distance_m
+from rules.geometry.shapes import Path
 
 LONGEST_STEP_MS = 120_000
 LONGEST_STEP_METERS = 5_000.0
@@ -42,7 +44,7 @@ class Geofences:
         self._shapes = {name: rules.fences[name] for name in self._names}
         self._index = ShapeIndex([self._shapes[name] for name in self._names])
         accuracies = sorted({rule.max_accuracy_meters for rule in ordered}, key=lambda it: it or 0.0)
-        self._groups = [_Group(accuracy, ordered, self._names) for accuracy in accuracies]
+        self._groups = [Group(accuracy, ordered, self._names) for accuracy in accuracies]
         self._with_limit = [rule for rule in ordered if rule.speed_limit is not None]
         self._layout = layout_for({}, [rule.vehicles for rule in ordered if rule.vehicles is not None])
         self._selectors = {
@@ -211,7 +213,7 @@ class Geofences:
     def _take(
         self,
         vehicle: FencedVehicle,
-        group: "_Group",
+        group: Group,
         fix: Fix,
         covering: Sequence[int],
         cause: Cause,
@@ -241,8 +243,20 @@ class Geofences:
             happenings: list[Happening] = []
             at = max(fix.at, visits.moved)
             if visit is not None:
-                lies = _lies(shape, fix.position, rule.exit_buffer_meters, is_within=fence in inside)
-                visit, happenings = _observed(visit, rule, shape, lies, fix.at, at)
+                is_within = fence in inside
+                if is_within and goes_on(visit, rule, shape, at):
+                    continue
+                was = visit.phase, visit.left_at, visit.is_within, visit.digest
+                lies = where(shape, fix.position, rule.exit_buffer_meters, is_within=is_within)
+                visit, happenings = observed(visit, rule, shape, lies, fix.at, at)
+                is_same = visit is not None and was == (
+                    visit.phase,
+                    visit.left_at,
+                    visit.is_within,
+                    visit.digest,
+                )
+                if is_same and not happenings:
+                    continue  # its part of the state is not written again
             elif fence in inside:
                 if before is None or shape.covers(before.position[0], before.position[1]):
                     visit = quiet(at if before is None else before.at, shape.digest)
@@ -401,52 +415,6 @@ class Geofences:
                     speed=speed if isinstance(speed, float) else None,
                     out=out,
                 )
-
-
-class _Group:
-    """The rules that ask for one accuracy, and which of them each fence concerns."""
-
-    def __init__(self, accuracy: float | None, rules: Sequence[FenceRule], fences: Sequence[str]) -> None:
-        self.accuracy = accuracy
-        mine = [rule for rule in rules if rule.max_accuracy_meters == accuracy]
-        self.rules = frozenset(rule.name for rule in mine)
-        self.rules_of = _by_fence(mine, fences)
-        crossing = [rule for rule in mine if "cross" in rule.events]
-        self.crossed = _by_fence(crossing, fences) if crossing else ()
-        """Empty if no rule asks for crossings."""
-
-    def takes(self, position: Position) -> bool:
-        """Whether a position is exact enough; one that does not say how exact it is counts as such."""
-        return self.accuracy is None or len(position) < 3 or position[2] <= self.accuracy
-
-
-def _by_fence(rules: Sequence[FenceRule], fences: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The names of the rules that each fence concerns."""
-    names: dict[str, list[str]] = {fence: [] for fence in fences}
-    for rule in rules:
-        for fence in rule.fences:
-            names[fence].append(rule.name)
-    return tuple(tuple(names[fence]) for fence in fences)
-
-
-def _lies(shape: Shape, position: Position, buffer_meters: float, *, is_within: bool) -> Lies:
-    if is_within:
-        return Lies.WITHIN
-    if buffer_meters == 0.0 or is_beyond(shape, position[0], position[1], buffer_meters):
-        return Lies.BEYOND
-    return Lies.NEAR
-
-
-def _observed(
-    visit: Visit, rule: FenceRule, shape: Shape, lies: Lies, ts: int, at: int
-) -> tuple[Visit | None, list[Happening]]:
-    """Apply a fix to a visit. One whose fence was edited is judged anew."""
-    if visit.digest != shape.digest:
-        if lies is Lies.BEYOND or (visit.phase is Phase.ENTERING and lies is not Lies.WITHIN):
-            return None, close(visit, at, "fenceChanged")
-        visit.digest = shape.digest
-    contradicts = visit.by_silence and ts <= visit.entered_at
-    return observe(visit, rule, lies, at, contradicts=contradicts)
 
 
 def _selects(selector: Expression | None, look: Look) -> bool:

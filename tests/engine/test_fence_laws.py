@@ -426,3 +426,16 @@ def test_a_vehicle_that_a_rule_is_not_for_any_more_ends_its_visit_and_may_begin_
     fold.forget(vehicle, 0, 19 * STEP, out)
     assert fold.snapshot(vehicle) == {}
     assert set(fold.changed(vehicle).values()) == {None}
+
+
+def test_a_visit_that_goes_on_is_not_written_again() -> None:
+    run = Run(Geofences(_compiled(SPEC, ("a", 200.0))))
+    _say(run, 1, OUTSIDE)
+    _say(run, 2, INSIDE)
+    assert set(run.fold.changed(run.vehicle)) == {"fixes", "geofence/yard"}
+    _say(run, 3, BESIDE)
+    assert set(run.fold.changed(run.vehicle)) == {"fixes"}
+    _say(run, 4, OUTSIDE)
+    assert set(run.fold.changed(run.vehicle)) == {"fixes", "geofence/yard"}
+    _say(run, 5, OUTSIDE)
+    assert set(run.fold.changed(run.vehicle)) == {"fixes"}
