@@ -36,6 +36,8 @@ class Result:
     failures: dict[str, tuple[int, Failure]] = field(default_factory=dict)
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By rule, the signals that it reads and that never came."""
+    of_groups: tuple[str, ...] = ()
+    """Rules of groups of vehicles, which workers that share the vehicles cannot run."""
 
 
 def backtest(asked: Asked, progress: Progress) -> Result:
@@ -77,6 +79,7 @@ def _gather(
         ignored,
         failures,
         missing_signals(sets[0], frozenset().union(*(it.seen for it in folded))),
+        tuple(rule.name for rule in sets[0].aggregations if rule.groups is not None),
     )
 
 

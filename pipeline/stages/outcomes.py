@@ -6,7 +6,7 @@ import orjson
 
 from pipeline.process.envelope import Envelope
 from pipeline.runtime.stage import Output
-from rules.engine import AggregateRecord, GroupDropped, LateRecord
+from rules.engine import AggregateRecord, GroupDropped, GroupSample, LateRecord
 from rules.engine.fence_outcomes import FencePublish, FenceRecord
 from rules.engine.outcomes import AlertRecord, CommandRecord, RuleFailure
 
@@ -24,7 +24,7 @@ class Outputs:
     def output(self, outcome: Any, received: int) -> Output | None:
         """The record; None for what is counted only. `received` is the partition's clock."""
         match outcome:
-            case RuleFailure() | GroupDropped():
+            case RuleFailure() | GroupDropped() | GroupSample():
                 return None
             case AlertRecord():
                 topic, vehicle_id, envelope = "vehicle.alerts", outcome.vehicle_id, self._alerts
