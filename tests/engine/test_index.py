@@ -3,12 +3,14 @@
 import math
 import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.engine import (
+    NOTHING,
     AlertRecord,
     Engine,
     Event,
@@ -19,6 +21,7 @@ from rules.engine import (
     Rung,
     Signal,
     VehicleState,
+    registration,
 )
 from rules.engine.alerts import Phase
 from rules.engine.bounds import Claimed
@@ -41,6 +44,8 @@ ENVIRONMENT = Environment(TYPES)
 LIMITS = ["-5.0", "-0.0", "0.0", "1.0", "2.0", "2.5", "3.0", "7.5", "1e16", "1e400", "-1e400"]
 NUMBERS = [-math.inf, -5.0, -0.0, 0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 3.5, 7.5, 9.0, 1e16, math.inf, math.nan]
 VALUES = {"a": NUMBERS, "b": NUMBERS, "belt": [True, False], "gear": ["D", "P", "R", ""]}
+VEHICLES = ("v1", "v2")
+SELECTORS = ("vehicle.id == 'v2'", "vehicle.labels.k == 'D'")
 ODD_VALUES = [None, "text", 1, True, 10**16 + 1, [], 2.0]
 
 
@@ -69,6 +74,8 @@ def condition(choice: random.Random, depth: int = 2) -> str:
             "age(a) > duration('4ms')",
             "gear > 'E'",
             "vehicle.id == 'v1'",
+            "a > vehicle.attributes.x",
+            "vehicle.labels.k == 'D'",
             "gear.startsWith('D')",
             "true",
         ]
@@ -114,7 +121,7 @@ def rule(choice: random.Random, index: int) -> Rule:
         stale_grace_ms=choice.choice([2, 1000]),
         ladder=ladder[choice.randint(0, 1) :],
         value=choice.choice([None, compiled("a"), compiled("a - b")]),
-        vehicles=choice.choice([None, None, None, compiled("vehicle.id == 'v2'")]),
+        vehicles=choice.choice([None, None, None, *map(compiled, SELECTORS)]),
     )
 
 
@@ -126,28 +133,42 @@ def rule_set(seed: int, count: int) -> RuleSet:
 
 
 class Drive:
-    """A vehicle under an engine; restarted wherever its `restart` is called."""
+    """Two vehicles under an engine; restarted wherever its `restart` is called."""
 
     def __init__(self, rules: RuleSet, *, is_indexed: bool, familiar_after: int) -> None:
         self._make = lambda: Engine(
             rules, quiet_after_ms=3, familiar_after=familiar_after, is_indexed=is_indexed
         )
         self.engine = self._make()
-        self.vehicle: VehicleState = self.engine.new_vehicle("v1")
+        self._known = dict.fromkeys(VEHICLES, NOTHING)
+        self.vehicles: dict[str, VehicleState] = {name: self.engine.new_vehicle(name) for name in VEHICLES}
+
+    def snapshots(self) -> dict[str, dict[str, bytes]]:
+        return {name: self.engine.snapshot(vehicle) for name, vehicle in self.vehicles.items()}
 
     def restart(self) -> None:
-        parts = self.engine.snapshot(self.vehicle)
+        parts = self.snapshots()
         self.engine = self._make()
-        self.vehicle = self.engine.restore("v1", parts)
+        self.vehicles = {name: self.engine.restore(name, parts[name], self._known[name]) for name in VEHICLES}
 
-    def say(self, event: Event, live: int) -> list[str]:
+    def step(self, step: "Step") -> list[str]:
         out: list[Outcome] = []
-        self.engine.process(self.vehicle, event, live, out)
-        return told(out)
-
-    def wait(self, live: int, received: int) -> list[str]:
-        out: list[Outcome] = []
-        self.engine.advance(self.vehicle, live, received, out)
+        vehicle = self.vehicles[step.vehicle]
+        event, live = step.event, step.live
+        match step.kind:
+            case "tick":
+                for each in self.vehicles.values():
+                    self.engine.advance(each, live, event.received_at, out)
+            case "register":
+                labels = {"k": str(event.signals["gear"])}
+                known = registration(labels, {"x": event.signals["a"]}, at=event.received_at)
+                self._known[step.vehicle] = known
+                self.engine.register(vehicle, known, live, event.received_at, out)
+            case "forget":
+                self._known[step.vehicle] = NOTHING
+                self.engine.forget(vehicle, live, event.received_at, out)
+            case _:
+                self.engine.process(vehicle, event, live, out)
         return told(out)
 
 
@@ -157,13 +178,23 @@ def told(out: list[Outcome]) -> list[str]:
     return failures + [repr(it) for it in out if not isinstance(it, RuleFailure)]
 
 
-def messages(choice: random.Random, count: int, odd: float = 0.0) -> list[tuple[str, Event, int]]:
-    """Steps of a drive: (message, late or tick), event, live clock. Values rest, creep and jump."""
+class Step(NamedTuple):
+    """A message, in time or late; a tick for all; or what the registry says, made of the same values."""
+
+    kind: str
+    vehicle: str
+    event: Event
+    live: int
+
+
+def steps(choice: random.Random, count: int, odd: float = 0.0) -> list[Step]:
+    """A drive. Values rest, creep and jump."""
     time, live = 1000, 0
     last: dict[str, object] = {name: choice.choice(values) for name, values in VALUES.items()}
-    steps = []
+    made = []
     for number in range(count):
-        kind = choice.choice(["message"] * 8 + ["late", "tick"])
+        kind = choice.choice(["message"] * 20 + ["late"] * 3 + ["tick"] * 3 + ["register"] * 2 + ["forget"])
+        vehicle = choice.choice(VEHICLES)
         if kind == "tick":
             live += choice.choice([1, 4, 9, 20])
         elif kind == "message":
@@ -174,9 +205,12 @@ def messages(choice: random.Random, count: int, odd: float = 0.0) -> list[tuple[
                 last[name] = choice.choice(VALUES[name])
             if choice.random() < odd:
                 last[name] = choice.choice(ODD_VALUES)
+        signals = {name: last[name] for name in names}
+        if kind == "register":
+            signals = {"a": choice.choice([0.0, 2.0, 3.0]), "gear": choice.choice(VALUES["gear"])}
         ts = time - choice.randint(1, 8) if kind == "late" else time
-        steps.append((kind, Event(ts, 5000 + number, {name: last[name] for name in names}), live))
-    return steps
+        made.append(Step(kind, vehicle, Event(ts, 5000 + number, signals), live))
+    return made
 
 
 def assert_alike(rules: RuleSet, seed: int, *, familiar_after: int) -> int:
@@ -186,17 +220,14 @@ def assert_alike(rules: RuleSet, seed: int, *, familiar_after: int) -> int:
     steady = Drive(rules, is_indexed=True, familiar_after=familiar_after)
     restarted = Drive(rules, is_indexed=True, familiar_after=familiar_after)
     outcomes = 0
-    for number, (kind, event, live) in enumerate(messages(choice, 60)):
-        if kind == "tick":
-            said = [it.wait(live, event.received_at) for it in (plain, steady, restarted)]
-        else:
-            said = [it.say(event, live) for it in (plain, steady, restarted)]
-        assert said[1] == said[0], f"step {number}: {kind} {event}"
-        assert said[2] == said[0], f"step {number}: {kind} {event}, restarted"
-        outcomes += len(said[0])
-        parts = plain.engine.snapshot(plain.vehicle)
-        assert steady.engine.snapshot(steady.vehicle) == parts, f"step {number}"
-        assert restarted.engine.snapshot(restarted.vehicle) == parts, f"step {number}"
+    for number, step in enumerate(steps(choice, 80)):
+        expected = plain.step(step)
+        assert steady.step(step) == expected, f"{number}: {step}"
+        assert restarted.step(step) == expected, f"{number}: {step}, restarted"
+        outcomes += len(expected)
+        parts = plain.snapshots()
+        assert steady.snapshots() == parts, f"{number}: {step}"
+        assert restarted.snapshots() == parts, f"{number}: {step}, restarted"
         if choice.random() < 0.2:
             restarted.restart()
     return outcomes
@@ -216,11 +247,8 @@ def test_values_of_another_type_than_their_signals_raise_nothing(
     rules: int, drive: int, familiar_after: int
 ) -> None:
     run = Drive(rule_set(rules, 6), is_indexed=True, familiar_after=familiar_after)
-    for kind, event, live in messages(random.Random(drive), 60, odd=0.2):
-        if kind == "tick":
-            run.wait(live, event.received_at)
-        else:
-            run.say(event, live)
+    for step in steps(random.Random(drive), 60, odd=0.2):
+        run.step(step)
 
 
 def test_the_laws_reach_what_the_index_is_for() -> None:
