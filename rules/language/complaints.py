@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from rules.language.declarations import Type
-from rules.language.frontend import Complaint, Signature
+from rules.language.declarations import Signature, Type
+from rules.language.frontend import Complaint
 from rules.language.functions import FUNCTIONS
 from rules.language.history import FENCE_OVERLOADS, OVERLOADS
 from rules.language.names import nearest

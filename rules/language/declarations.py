@@ -17,6 +17,9 @@ class Type:
         return f"{self.name}({', '.join(map(str, self.parameters))})"
 
 
+Signature = tuple[tuple[Type, ...], Type]
+"""Types of a function's parameters and of its result."""
+
 BOOL: Final = Type("bool")
 INT: Final = Type("int")
 UINT: Final = Type("uint")

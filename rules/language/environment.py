@@ -208,8 +208,7 @@ class Environment:
         ]
         if unknown:
             return unknown
-        results = {name: result for name, (_, result) in self._functions.items()}
-        promoted = promote(text, tree, self._types, results=results, expect=expect)
+        promoted = promote(text, tree, self._types, defined=self._functions, expect=expect)
         checked = self._checker(tree, promoted.facts).check(promoted.text)
         if isinstance(checked, list):
             return [

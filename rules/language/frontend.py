@@ -24,6 +24,7 @@ from rules.language.declarations import (
     STRING,
     TIMESTAMP,
     UINT,
+    Signature,
     Type,
 )
 from rules.language.history import FENCE_OVERLOADS, OVERLOADS
@@ -42,10 +43,6 @@ _TYPES: Final = {
     DYN: cel.Type.DYN,
 }
 _COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-
-
-Signature = tuple[tuple[Type, ...], Type]
-"""Types of a function's parameters and of its result."""
 
 
 @dataclass(frozen=True, slots=True)

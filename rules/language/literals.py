@@ -26,6 +26,7 @@ from rules.language.declarations import (
     STRING,
     TIMESTAMP,
     UINT,
+    Signature,
     Type,
 )
 from rules.language.names import Scope, dotted, resolve
@@ -112,15 +113,15 @@ def promote(
     tree: Tree,
     variables: Mapping[str, Type],
     *,
-    results: Mapping[str, Type] | None = None,
+    defined: Mapping[str, Signature] | None = None,
     expect: Type | None = None,
 ) -> Promoted:
     """Rewrite the integer literals of `text` that stand in numeric positions.
 
-    `results` are the types of what functions of the author's own give; they take no ints. `expect` is the
-    type of the whole, if it is asked for.
+    `defined` are functions of the author's own; they take no ints. `expect` is the type of the whole, if it is
+    asked for.
     """
-    inference = _Inference(variables, results or {})
+    inference = _Inference(variables, defined or {})
     result = inference.infer(tree.root, {})
     if expect is not None:
         _unify(result, expect)
@@ -150,9 +151,9 @@ def promote(
 
 
 class _Inference:
-    def __init__(self, variables: Mapping[str, Type], results: Mapping[str, Type]) -> None:
+    def __init__(self, variables: Mapping[str, Type], defined: Mapping[str, Signature]) -> None:
         self._variables = variables
-        self._results = results
+        self._defined = defined
         self._literals: list[tuple[Literal, _Variable]] = []
         self._facts: dict[str, _Term] = {}
 
@@ -266,8 +267,11 @@ class _Inference:
             for term in terms[1:]:
                 if isinstance(_find(term), _Variable):
                     _unify(term, INT)
-        if not node.member and name in self._results:
-            return self._results[name]
+        if not node.member and name in self._defined:
+            wanted, result = self._defined[name]
+            for term, type_ in zip(terms, wanted, strict=False):
+                _unify(term, type_)
+            return result
         return _RESULTS.get(name) or _Variable()
 
     def _comprehension(self, node: Comprehension, scope: Scope) -> _Term:
