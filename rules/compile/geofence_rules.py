@@ -6,6 +6,7 @@ Its texts and payloads tell of the event: `vehicle.id`, `fence`, `event`, `visit
 
 from collections.abc import Mapping
 
+from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import NUMERIC, GeofenceRule, Placed, did_you_mean, quote
 from rules.documents.geofence_rule import SpeedLimit as WrittenLimit
@@ -27,6 +28,9 @@ def geofence_rule(
     annotations = part.texts(facts, spec.annotations, ("spec", "annotations"))
     actions = part.actions(facts, spec.actions)
     vehicles = part.vehicles(spec.vehicles)
+    exceptions = Exceptions(part, vocabulary.selector())
+    if exceptions and part.is_right:
+        vehicles = exceptions.unless(vocabulary.selector(), spec.vehicles or "true", ("spec", "vehicles"))
     if not part.is_right or any(placed.document.findings()):
         return None
     name = placed.document.metadata.name

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, TypeGuard
 
 from pydantic import Field
 
+from rules.documents.amounts import NUMBERS
 from rules.documents.closed import Closed, Finding, Many
 from rules.documents.definitions import MOST_PARAMETERS, Scalar, ValueType, written
 from rules.documents.diagnostics import Path
-from rules.documents.durations import parse_duration
+from rules.documents.durations import DURATIONS, parse_duration
 
 _WORDED = {"double": "a number", "boolean": "true or false", "string": "a text", "duration": "a duration"}
 _TYPES = {"double": float, "boolean": bool, "string": str, "duration": str}
@@ -83,14 +84,20 @@ class Adaptable(Closed):
             yield from parameter.findings((*path, name))
 
 
-def durations_of(spec: Any) -> dict[str, int]:
-    """Return the milliseconds of the parameters that are durations; of a plain `spec`, right or wrong."""
+def values_of(spec: Any) -> dict[str, Any]:
+    """Return what parameters are worth, as pydantic's context; of a plain `spec`, right or wrong."""
     parameters = spec.get("parameters") if isinstance(spec, Mapping) else None
-    found = {}
+    durations: dict[str, int] = {}
+    numbers: dict[str, float] = {}
     for name, each in parameters.items() if isinstance(parameters, dict) else ():
-        if isinstance(each, dict) and each.get("type") == "duration" and _is_duration(each.get("default")):
-            found[name] = parse_duration(each["default"])
-    return found
+        if not isinstance(each, dict):
+            continue
+        type_, value = each.get("type", "double"), each.get("default")
+        if type_ == "duration" and _is_duration(value):
+            durations[name] = parse_duration(str(value))
+        elif type_ == "double" and isinstance(value, int | float) and not isinstance(value, bool):
+            numbers[name] = float(value)
+    return {DURATIONS: durations, NUMBERS: numbers}
 
 
 def _is_duration(value: object) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rules.documents.adaptable import Adaptable, durations_of
+from rules.documents.adaptable import Adaptable, values_of
 from rules.documents.adaptation import Adaptation, AdaptationSpec
 from rules.documents.closed import Document
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
-from rules.documents.durations import DURATIONS, RESOLVED
+from rules.documents.durations import RESOLVED
 from rules.documents.exceptions import Row
 from rules.documents.placed import Placed
 from rules.documents.shapes import shape_findings
@@ -107,7 +107,7 @@ class _Merging:
         plain = root.plain()
         model = type(self.placed.document)
         made = Placed(self.placed.document, self.placed.file, root, self.placed.text)
-        context = {DURATIONS: durations_of(plain["spec"]), RESOLVED: True}
+        context = {**values_of(plain["spec"]), RESOLVED: True}
         try:
             document = model.model_validate(plain, by_alias=True, by_name=False, context=context)
         except ValidationError as error:

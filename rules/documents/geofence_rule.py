@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from rules.documents.adaptable import Adaptable
 from rules.documents.alert_rule import Command, Publish, Severity
+from rules.documents.amounts import AMOUNT
 from rules.documents.closed import Closed, Document, Expression, Finding, Many, Name, Template
 from rules.documents.diagnostics import quote
 from rules.documents.durations import Duration
+from rules.documents.exceptions import Exceptable
 
 FenceEventName = Literal["enter", "exit", "dwell", "cross"]
 EVENTS: tuple[FenceEventName, ...] = get_args(FenceEventName)
@@ -32,7 +33,7 @@ class FenceSelector(Closed):
 class SpeedLimit(Closed):
     """How fast a vehicle may be inside."""
 
-    limit: Annotated[float, Field(ge=0)]
+    limit: Annotated[float, Field(ge=0), *AMOUNT]
     """In the signal's unit."""
     signal: str = "Vehicle.Speed"
     """A signal, or its alias."""
@@ -51,7 +52,7 @@ class FenceAction(Closed):
     elsewhere: ClassVar = {"on": "upon", "when": "upon", "event": "upon"}
 
 
-class GeofenceRuleSpec(Adaptable):
+class GeofenceRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None
@@ -61,7 +62,7 @@ class GeofenceRuleSpec(Adaptable):
     exit_after_ms: Duration = 0
     dwell_ms: Duration | None = None
     position_stale_after_ms: Duration = 120_000
-    exit_buffer_meters: Annotated[float, Field(ge=0, le=10_000)] = 0
+    exit_buffer_meters: Annotated[float, Field(ge=0, le=10_000), *AMOUNT] = 0
     max_accuracy_meters: Annotated[float | None, Field(gt=0)] = None
     speed_limit: SpeedLimit | None = None
     severity: Severity = "info"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from rules.documents.adaptable import Adaptable, durations_of
+from rules.documents.adaptable import Adaptable, values_of
 from rules.documents.adaptation import Adaptation
 from rules.documents.adapting import adapt
 from rules.documents.aggregation_rule import AggregationRule
@@ -18,7 +18,6 @@ from rules.documents.alert_rule import AlertRule
 from rules.documents.closed import API_VERSION, Document, Finding
 from rules.documents.definitions import Definitions
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote
-from rules.documents.durations import DURATIONS
 from rules.documents.geofence import Geofence
 from rules.documents.geofence_rule import GeofenceRule
 from rules.documents.geojson import Complaint, Feature, features
@@ -219,7 +218,7 @@ def _validate(reading: _Reading, raw: Placed[Any], model: type[Document]) -> lis
     kind = raw.document["kind"]
     reading.headers.append(Header(kind, name if isinstance(name, str) else None, raw.file, *place))
     try:
-        context = {DURATIONS: durations_of(raw.document.get("spec"))}
+        context = values_of(raw.document.get("spec"))
         document = model.model_validate(raw.document, by_alias=True, by_name=False, context=context)
     except ValidationError as error:
         return shape_findings(model, raw.document, error)

@@ -118,8 +118,8 @@ def promote(
 ) -> Promoted:
     """Rewrite the integer literals of `text` that stand in numeric positions.
 
-    `defined` are functions of the author's own; they take no ints. `expect` is the type of the whole, if it is
-    asked for.
+    `defined` are functions of the author's own; they take no ints. `expect` is the type of the whole, if it
+    is asked for.
     """
     inference = _Inference(variables, defined or {})
     result = inference.infer(tree.root, {})

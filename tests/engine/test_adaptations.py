@@ -166,6 +166,31 @@ def test_an_adaptation_reaches_sequences() -> None:
     assert set(pattern.upon_match.annotations) == {"x"}
 
 
+def test_an_adaptation_reaches_geofence_rules() -> None:
+    spec = {
+        "parameters": {"limit": {"default": 30, "max": 80}, "stay": {"type": "duration", "default": "5m"}},
+        "fences": {"names": ["depot"]},
+        "events": ["enter", "dwell"],
+        "dwell": "{{ stay }}",
+        "speedLimit": {"limit": "{{ limit }}", "for": "{{ stay }}"},
+        "exceptions": [{"name": "known", "fields": ["vehicle.id"]}],
+    }
+    fence = document("Geofence", "depot", {"circle": {"latitude": 31, "longitude": 121, "radiusMeters": 9}})
+    ours = adaptation(
+        "a", parameters={"limit": 50, "stay": "7m"}, exceptions={"known": ["v1"]}, severity="critical"
+    )
+    rules = rules_of(fence, document("GeofenceRule", "r", spec), ours)
+    (rule,) = rules.fence_rules
+    assert rules.warnings == ()
+    assert rule.speed_limit is not None
+    assert (rule.speed_limit.limit, rule.speed_limit.for_ms, rule.dwell_ms) == (50.0, 420_000, 420_000)
+    assert rule.severity == "critical"
+    assert rule.vehicles is not None
+    assert [rule.vehicles.evaluate([name]) for name in ("v1", "v2")] == [False, True]
+    (written,) = parse([Source("r", document("GeofenceRule", "r", spec))]).documents
+    assert written.document.as_written()["spec"]["speedLimit"]["limit"] == "{{ limit }}"
+
+
 def test_documents_stay_as_they_were_written() -> None:
     texts = [document("AlertRule", "r", RULE), adaptation("a", parameters={"limit": 3, "hold": "9s"})]
     loaded = parse([Source("r.yaml", "\n---\n".join(texts))])

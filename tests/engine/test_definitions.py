@@ -11,7 +11,11 @@ from rules import Outcome, RuleSet, Source, compile_rules, parse
 from tests.engine.definitions import Writer
 from tests.engine.rulebook import SIGNALS, Drive, document
 
-CATALOG = document("SignalCatalog", "default", {"timestamp": {"path": "ts"}, "signals": SIGNALS})
+CATALOG = document(
+    "SignalCatalog",
+    "default",
+    {"timestamp": {"path": "ts"}, "position": {"latitude": "a", "longitude": "o"}, "signals": SIGNALS},
+)
 
 
 def rules_of(*documents: str, order: random.Random | None = None) -> RuleSet:
@@ -106,6 +110,37 @@ def test_definitions_may_stand_in_several_documents_and_use_each_other_across_th
         False,
         True,
     ]
+
+
+def test_an_attribute_is_what_the_parameter_wants() -> None:
+    over = {"over": {"parameters": [{"name": "limit"}], "is": "speed > limit"}}
+    rules = rules_of(
+        document("Definitions", "d", {"expressions": over}),
+        document("AlertRule", "r", {"when": "over(vehicle.attributes.limit)"}),
+    )
+    assert [read.signal for read in rules.rules[0].when.reads] == [
+        "Vehicle.Speed",
+        "vehicle.attributes.limit as double",
+    ]
+
+
+def test_windows_take_parameters() -> None:
+    means = {
+        "mean": {
+            "parameters": [{"name": "signal"}, {"name": "time", "type": "duration"}],
+            "is": "avg(signal, time)",
+        }
+    }
+    parameters = {"time": {"type": "duration", "default": "90s"}, "percent": {"default": 95}}
+    when = "mean(speed, time) > 5 && percentile(pressure, percent, time) > 3"
+    ours = rules_of(
+        document("Definitions", "d", {"expressions": means}),
+        document("AlertRule", "r", {"parameters": parameters, "when": when}),
+    )
+    plain = 'avg(speed, duration("90s")) > 5 && percentile(pressure, 95, duration("90s")) > 3'
+    theirs = rules_of(document("AlertRule", "r", {"when": plain}))
+    assert ours.rules[0].when.reads == theirs.rules[0].when.reads
+    assert ours.warnings == ()
 
 
 def test_a_vehicle_selector_may_use_names_of_vehicles() -> None:
