@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bridges.embedded import EmbeddedKafka, EmbeddedMqtt
 
 ROOT = Path(__file__).parent.parent
+
+# No law fails by the clock: a busy machine is no counter-example.
+settings.register_profile("telltale", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("telltale")
 
 pytest.register_assert_rewrite("tests.e2e.verdict", "tests.e2e.topics", "tests.e2e.processes")
 
