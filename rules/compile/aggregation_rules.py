@@ -9,7 +9,7 @@ from rules.compile.aggregation_results import Results, alarm_of
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import AggregationRule, Placed, Window, did_you_mean, quote
-from rules.engine.aggregation.windows import Calendar, Fixed, Hopping, Session, Tumbling
+from rules.engine.aggregation.windows import Calendar, Fixed, Hopping, Session, Sliding, Tumbling
 from rules.engine.expressions import truth_of
 from rules.engine.ruleset import Aggregation, Measure
 from rules.language import (
@@ -94,11 +94,13 @@ def aggregation_rule(vocabulary: Vocabulary, placed: Placed[AggregationRule]) ->
     )
 
 
-def _window(window: Window) -> Fixed | Session:
+def _window(window: Window) -> Fixed | Session | Sliding:
     if window.tumbling_ms is not None:
         return Tumbling(window.tumbling_ms)
     if window.hopping_ms is not None:
         return Hopping(window.hopping_ms, window.every_ms or window.hopping_ms)
+    if window.sliding_ms is not None:
+        return Sliding(window.sliding_ms)
     if window.session_ms is not None:
         return Session(window.session_ms)
     return Calendar(window.calendar or "day", window.time_zone or "UTC")

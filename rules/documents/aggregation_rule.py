@@ -28,7 +28,7 @@ SHORTEST_MS = 1_000
 LONGEST_MS = 400 * UNITS["d"]
 """A year and some days, of a window and of what it waits for late data."""
 
-_KINDS = ("tumbling_ms", "hopping_ms", "session_ms", "calendar")
+_KINDS = ("tumbling_ms", "hopping_ms", "sliding_ms", "session_ms", "calendar")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 _TAKEN = frozenset(
     {"vehicle", "group", "value", "bool", "bytes", "double", "dyn", "int", "list", "map", "string", "type"}
@@ -53,11 +53,11 @@ class Window(Closed):
     tumbling_ms: Duration | None = None
     hopping_ms: Duration | None = None
     every_ms: Duration | None = None
+    sliding_ms: Duration | None = None
     session_ms: Duration | None = None
     calendar: Literal["day", "week", "month", "quarter", "year"] | None = None
     time_zone: str | None = None
 
-    later: ClassVar = frozenset({"sliding"})
     elsewhere: ClassVar = {"size": "tumbling", "gap": "session", "advance": "every", "slide": "every"}
 
     @property
@@ -142,9 +142,16 @@ class AggregationRule(Document):
             message = "a session that has ended is not changed any more"
             hint = "leave it out: late messages join the session that is open"
             yield Finding("TT074", ("spec", "allowedLateness"), message, hint)
+        elif spec.allowed_lateness_ms and spec.window.sliding_ms is not None:
+            message = "a sliding window is told of with its last message, and not corrected"
+            hint = "leave it out: a late message counts in the windows of the messages after it"
+            yield Finding("TT074", ("spec", "allowedLateness"), message, hint)
         elif spec.allowed_lateness_ms > LONGEST_MS:
             yield Finding("TT071", ("spec", "allowedLateness"), f"at most {format_duration(LONGEST_MS)}")
-        if not isinstance(spec.emit, str) and spec.emit.every_ms < SHORTEST_MS:
+        if spec.emit != "onClose" and spec.window.sliding_ms is not None:
+            message = "a sliding window is told of once, with its last message"
+            yield Finding("TT075", ("spec", "emit"), message, "leave emit out; having says which are told of")
+        elif not isinstance(spec.emit, str) and spec.emit.every_ms < SHORTEST_MS:
             message = f"results come at most every {format_duration(SHORTEST_MS)}"
             yield Finding("TT075", ("spec", "emit", "every"), message, "emit: onUpdate tells of each change")
 
@@ -154,12 +161,14 @@ def _window_findings(window: Window) -> Iterator[Finding]:
     kinds = window.kinds
     if len(kinds) != 1:
         found = " and ".join(kinds) or "none"
-        message = f"a window is exactly one of tumbling, hopping, session and calendar, this one is {found}"
+        known = "tumbling, hopping, sliding, session and calendar"
+        message = f"a window is exactly one of {known}, this one is {found}"
         yield Finding("TT070", path, message, "window: {tumbling: 1h}")
         return
     for key, size in (
         ("tumbling", window.tumbling_ms),
         ("hopping", window.hopping_ms),
+        ("sliding", window.sliding_ms),
         ("session", window.session_ms),
         ("every", window.every_ms),
     ):
@@ -203,11 +212,11 @@ def _group_findings(spec: AggregationRuleSpec) -> Iterator[Finding]:
     if not 1 <= len(names) <= MOST_GROUP_NAMES:
         message = f"a group is told by 1 to {MOST_GROUP_NAMES} expressions, here are {len(names)}"
         yield Finding("TT076", path, message, "leave groupBy out for: by vehicle")
-    if spec.window.session_ms is not None:
-        message = "a session is one vehicle's, and these are groups of vehicles"
-        yield Finding(
-            "TT077", ("spec", "window", "session"), message, "take a fixed window, or leave groupBy out"
-        )
+    for kind, size in (("session", spec.window.session_ms), ("sliding", spec.window.sliding_ms)):
+        if size is None:
+            continue
+        message = f"a {kind} window is one vehicle's, and these are groups of vehicles"
+        yield Finding("TT077", ("spec", "window", kind), message, "take a fixed window, or leave groupBy out")
 
 
 def _hopping_findings(size: int, every: int | None, path: Path) -> Iterator[Finding]:

@@ -98,17 +98,24 @@ CODES: dict[str, Code] = {
     "TT068": Code("A rule without fences", "Name them, or say which labels they have."),
     "TT069": Code("Events that do not fit the rule", "Each event once; dwell and its time go together."),
     "TT070": Code(
-        "Not one window", "Exactly one of tumbling, hopping, session and calendar, with what belongs to it."
+        "Not one window",
+        "Exactly one of tumbling, hopping, sliding, session and calendar, with its own fields.",
     ),
     "TT071": Code("A time that windows cannot have", "From 1s to 400d; every divides its window."),
     "TT072": Code("Unknown time zone", "Names of the IANA database, such as Asia/Shanghai."),
     "TT073": Code("No aggregates, or too many", "Give the rule 1 to 32 of them."),
-    "TT074": Code("Lateness for sessions", "A session that has ended stays; late messages join an open one."),
+    "TT074": Code(
+        "Lateness for windows that are not corrected",
+        "Sessions and sliding windows stay as they were told of.",
+    ),
     "TT075": Code("Results too often", "emit: onUpdate tells of each change."),
     "TT076": Code(
         "Groups by nothing, or by too much", "1 to 8 expressions; leave groupBy out for: by vehicle."
     ),
-    "TT077": Code("A session of several vehicles", "Sessions are of one vehicle; groups take fixed windows."),
+    "TT077": Code(
+        "A window that groups cannot have",
+        "Sessions and sliding windows are of one vehicle; groups take fixed ones.",
+    ),
     "TT078": Code("A command to a group", "Commands are for one vehicle; a group's alert can be published."),
     "TT080": Code("Not a sequence", "Give it 1 to 32 steps."),
     "TT081": Code("Two steps with one name", "A step's name belongs to one step of its rule."),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rules.engine.aggregation.windows import Fixed, Session
+from rules.engine.aggregation.windows import Fixed, Session, Sliding
 from rules.engine.sequences import Plan
 from rules.geometry import Shape
 from rules.language.windows import Window
@@ -227,7 +227,7 @@ class Aggregation:
     """One aggregation rule."""
 
     name: str
-    window: Fixed | Session
+    window: Fixed | Session | Sliding
     measures: tuple[Measure, ...]
     where: Compiled | None = None
     groups: tuple[tuple[str, Compiled], ...] | None = None

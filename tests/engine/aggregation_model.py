@@ -99,6 +99,7 @@ class Model:
         """State, startsAt, firedAt, endsAt, value."""
         self._firing: tuple[int, int] | None = None
         self._judged: int | None = None
+        self._slid: list[tuple[int, dict[str, object]]] = []
 
     def step(self, entry: Entry) -> None:
         if isinstance(entry, Message):
@@ -164,6 +165,9 @@ class Model:
     def _count(self, ts: int, values: dict[str, object]) -> None:
         assert self.time is not None
         kind, size, every = self.rule.window
+        if kind == "sliding":
+            self._slide(ts, values, size)
+            return
         usable = []
         if kind == "session":
             window = self.windows[0] if self.windows else None
@@ -200,6 +204,17 @@ class Model:
             self.tell_at = (self.time // self.rule.every + 1) * self.rule.every - 1
         if self.rule.emit == "onClose" and self.tell_at is None and any(it.closed for it in usable):
             self.tell_at = self.time + self.corrected_after
+
+    def _slide(self, ts: int, values: dict[str, object], size: int) -> None:
+        assert self.time is not None
+        if ts <= self.time - size:
+            self.late.append(ts)
+            return
+        self._slid.append((ts, values))
+        if ts == self.time:
+            samples = [it for it in self._slid if ts - size < it[0] <= ts]
+            window = _Window(ts - size + 1, ts + 1, samples, closed=True)
+            self._tell(window, None, final=True)
 
     def _pass(self, limit: int, by: str | None) -> None:
         """Visit every instant that is before `limit` and not yet passed."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rules.engine import AggregateRecord, AggregationEngine, Event, LateRecord, RuleSet, Signal
 from rules.engine.aggregation.vehicle import VehicleWindows
-from rules.engine.aggregation.windows import Fixed, Hopping, Session, Tumbling
+from rules.engine.aggregation.windows import Fixed, Hopping, Session, Sliding, Tumbling
 from rules.engine.ruleset import Aggregation, Alarm, Measure, Telling
 from rules.language import BOOL, DOUBLE, Compiled, Environment
 from tests.engine.aggregation_model import ARGUMENTS, WHERES, AggregationModel, MeasureModel, Model, Told
@@ -23,7 +23,7 @@ FUNCTIONS = ("sum", "avg", "min", "max", "stddev", "percentile", "distinct", "fi
 
 
 def _model(choice: random.Random) -> AggregationModel:
-    kind = choice.choice(["tumbling", "tumbling", "hopping", "hopping", "session"])
+    kind = choice.choice(["tumbling", "tumbling", "hopping", "hopping", "session", "sliding"])
     size = choice.choice([3, 5, 8, 12])
     every = choice.choice([it for it in (1, 2, 3, 4, 5, 8) if it <= size]) if kind == "hopping" else 0
     first = choice.choice([MeasureModel("samples", "count"), MeasureModel("samples", "count", "a")])
@@ -39,8 +39,8 @@ def _model(choice: random.Random) -> AggregationModel:
         measures=tuple(measures),
         where=choice.choice([None, None, *WHERES]),
         least_samples=choice.choice([None, None, 1, 2]),
-        lateness=0 if kind == "session" else choice.choice([0, 0, 4, 9]),
-        emit=choice.choice(["onClose", "onClose", "onUpdate", "every"]),
+        lateness=0 if kind in ("session", "sliding") else choice.choice([0, 0, 4, 9]),
+        emit="onClose" if kind == "sliding" else choice.choice(["onClose", "onClose", "onUpdate", "every"]),
         every=choice.choice([2, 5]),
         alarmed=choice.random() < 0.5,
     )
@@ -61,11 +61,13 @@ def _argument(measure: MeasureModel) -> Compiled | None:
 
 def aggregation(model: AggregationModel, name: str = "rule") -> Aggregation:
     kind, size, every = model.window
-    window: Fixed | Session = Tumbling(size)
+    window: Fixed | Session | Sliding = Tumbling(size)
     if kind == "hopping":
         window = Hopping(size, every)
     elif kind == "session":
         window = Session(size)
+    elif kind == "sliding":
+        window = Sliding(size)
     having = None
     if model.least_samples is not None:
         names = dict.fromkeys((measure.name for measure in model.measures), DOUBLE)
@@ -248,7 +250,7 @@ def test_in_the_end_messages_in_time_say_the_same_in_any_order(
         it for it in model.measures if it.function != "increase" and it.argument in ("a", "b", None)
     )
     rule = AggregationModel(
-        ("tumbling" if kind == "session" else kind, size, every),
+        ("tumbling" if kind in ("session", "sliding") else kind, size, every),
         measures,
         lateness=100_000,
         emit=model.emit,

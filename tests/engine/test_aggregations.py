@@ -4,6 +4,7 @@ from typing import Any
 
 from rules import RuleSet, Source, compile_rules, parse
 from rules.engine import AggregateRecord, AggregationEngine, Event, LateRecord, RuleFailure, registration
+from rules.engine.aggregation.engine import MOST_SAMPLES
 from tests.engine.rulebook import SIGNALS, document
 
 FENCE = {"circle": {"latitude": 31.0, "longitude": 121.0, "radiusMeters": 1000}}
@@ -27,7 +28,7 @@ class Drive:
     """One vehicle under one rule of minutes; instants in seconds."""
 
     def __init__(self, **spec: Any) -> None:
-        self.engine = AggregationEngine(rule_set({"window": {"tumbling": "1m"}, **spec}))
+        self.engine = AggregationEngine(rule_set({"window": {"tumbling": "1m"}} | spec))
         self.vehicle = self.engine.new_vehicle("v1")
         self.out: list[Any] = []
 
@@ -153,3 +154,28 @@ def test_a_late_message_knows_of_others_only_what_was_said_before_it() -> None:
     drive.say(110, speed=90.0)  # what the belt was at 110 is forgotten
     assert [it["fastest"] for it in drive.values() if it["fastest"] in (70.0, 90.0)] == [70.0, 70.0]
     assert not [it for it in drive.out if isinstance(it, LateRecord)]
+
+
+def test_a_sliding_window_ends_with_each_message() -> None:
+    drive = Drive(window={"sliding": "10s"}, aggregates={"fastest": "max(speed)", "samples": "count(speed)"})
+    for second, speed in ((0, 50.0), (5, 70.0), (10, 60.0), (8, 99.0), (15, 10.0)):
+        drive.say(second, speed=speed)
+    drive.say(4, speed=10.0)
+    found = [it for it in drive.out if isinstance(it, AggregateRecord)]
+    assert [(it.window_end - 1, it.values["samples"], it.values["fastest"]) for it in found] == [
+        (0, 1, 50.0),
+        (5_000, 2, 70.0),
+        (10_000, 2, 70.0),
+        (15_000, 3, 99.0),
+    ]
+    assert found[2].window_end - found[2].window_start == 10_000
+    assert all(it.final and it.update == 0 for it in found)
+    assert [it.ts for it in drive.out if isinstance(it, LateRecord)] == [4_000]
+
+
+def test_a_sliding_window_is_bounded_and_says_so() -> None:
+    drive = Drive(window={"sliding": "1h"}, aggregates={"samples": "count()"}, having="samples < 0")
+    for step in range(MOST_SAMPLES + 5):
+        drive.say(step / 1000, speed=1.0)
+    assert len(drive.vehicle.windows[0].samples) == MOST_SAMPLES
+    assert len([it for it in drive.out if isinstance(it, RuleFailure)]) == 5

@@ -6,7 +6,9 @@ the vehicle's event time counts as long as one of its windows is not final, and 
 told of together, a second of the vehicle's time after the first of them.
 """
 
+from bisect import bisect_right, insort
 from collections.abc import Collection, Mapping
+from operator import itemgetter
 from typing import Any
 
 from rules.engine.aggregation import state
@@ -25,6 +27,8 @@ from rules.engine.ruleset import RuleSet
 from rules.language.values import UNKNOWN
 
 Told = AggregateRecord | LateRecord | RuleFailure
+MOST_SAMPLES = 1_000
+"""Messages in a sliding window of one vehicle and rule."""
 _MOST_SHAPES = 10_000
 
 
@@ -244,6 +248,9 @@ class AggregationEngine:
         if rule.groups is not None:
             self._group(vehicle, rule, samples, look, event, out)
             return
+        if rule.sliding is not None:
+            self._slide(vehicle, rule, samples, event, out)
+            return
         windows = vehicle.windows.get(rule.index) or Windows()
         pane = self._pane(vehicle, rule, windows, event.ts)
         if pane is None:
@@ -306,6 +313,36 @@ class AggregationEngine:
         vehicle.due = min(vehicle.due, status.end - 1)
         return status.key
 
+    def _slide(
+        self,
+        vehicle: VehicleWindows,
+        rule: RunningAggregation,
+        samples: list[tuple[int, Any]],
+        event: Event,
+        out: list[Any],
+    ) -> None:
+        """Tell what a message and those before it say together; a late one counts with those after it."""
+        assert rule.sliding is not None
+        ts, oldest = event.ts, vehicle.time - rule.sliding.size
+        if ts <= oldest:
+            out.append(self.too_late(vehicle.vehicle_id, rule, event))
+            return
+        windows = vehicle.windows.setdefault(rule.index, Windows())
+        windows.changed = True
+        kept = windows.samples
+        insort(kept, (ts, samples), key=itemgetter(0))
+        del kept[: bisect_right(kept, oldest, key=itemgetter(0))]
+        if len(kept) > MOST_SAMPLES:
+            del kept[0]
+            error = f"more than {MOST_SAMPLES} messages in a sliding window: the oldest is dropped"
+            out.append(RuleFailure(rule.name, vehicle.vehicle_id, ts, error))
+        if ts < vehicle.time:
+            return
+        windows.final_until = key = max(ts, windows.final_until + 1)
+        status = Status(key, oldest + 1, ts + 1, closed=True)
+        cause = Cause(None, event.received_at)
+        self.teller.tell(self._subject(vehicle), rule, windows, status, cause, out, final=True)
+
     def _group(
         self,
         vehicle: VehicleWindows,
@@ -355,7 +392,9 @@ class AggregationEngine:
     def _is_over(self, vehicle: VehicleWindows, index: int) -> bool:
         """Whether there is nothing to remember: no window, and none that could come a second time."""
         windows, lateness = vehicle.windows[index], self.rules[index].lateness
-        return not windows.windows and not windows.is_firing and windows.final_until + lateness < vehicle.time
+        if windows.windows or windows.samples or windows.is_firing:
+            return False
+        return windows.final_until + lateness < vehicle.time
 
     def _subject(self, vehicle: VehicleWindows) -> Subject:
         vehicle_id = vehicle.vehicle_id

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rules.engine.aggregation.accumulators import ACCUMULATORS, Accumulator, result
 from rules.engine.aggregation.alarms import RunningAlarm
 from rules.engine.aggregation.vehicle import Status, Windows
-from rules.engine.aggregation.windows import Session
+from rules.engine.aggregation.windows import Session, Sliding
 from rules.engine.expressions import Expression, fast_function, truth_of
 from rules.engine.memory import NEVER, Layout, Look
 from rules.engine.ruleset import Aggregation
@@ -38,6 +38,7 @@ class RunningAggregation:
         "name",
         "rule",
         "session",
+        "sliding",
         "slots",
         "where",
     )
@@ -50,7 +51,8 @@ class RunningAggregation:
         self.lateness = rule.lateness_ms
         self.every = rule.every_ms if rule.emit == "every" else 0
         self.session = rule.window if isinstance(rule.window, Session) else None
-        self.fixed = None if isinstance(rule.window, Session) else rule.window
+        self.sliding = rule.window if isinstance(rule.window, Sliding) else None
+        self.fixed = None if isinstance(rule.window, Session | Sliding) else rule.window
         self.where = None if rule.where is None else Expression(rule.where, layout)
         self.measures = rule.measures
         self.group_names = tuple(name for name, _ in rule.groups or ())
@@ -99,6 +101,12 @@ class RunningAggregation:
         """The panes of one window that hold something."""
         if self.session is not None:
             return [windows.panes[status.key]]
+        if self.sliding is not None:
+            whole = self.new_pane()
+            for ts, samples in windows.samples:
+                for place, value in samples:
+                    whole[place].add(value, ts, "")
+            return [whole]
         return [kept for start, kept in windows.panes.items() if status.start <= start < status.end]
 
     def touched(self, windows: Windows, pane: int) -> list[Status]:

@@ -155,7 +155,8 @@ def packed_windows(rule: RunningAggregation, windows: Windows) -> bytes:
     ]
     alerted = None if windows.alerted is None else astuple(windows.alerted)
     bounds = [None if abs(end) == FOREVER else end for end in ends]
-    return _FORMAT + _encode((rule.digest, bounds, told, alerted))
+    samples = [(ts - windows.final_until, values) for ts, values in windows.samples]
+    return _FORMAT + _encode((rule.digest, bounds, told, alerted, samples))
 
 
 def read_windows(packed: bytes, rule: RunningAggregation) -> Windows | None:
@@ -165,7 +166,7 @@ def read_windows(packed: bytes, rule: RunningAggregation) -> Windows | None:
 
 
 def _windows_of(rule: RunningAggregation, content: Any) -> Windows | None:
-    digest, (final_until, closed_until, tell_at), told, alerted = content
+    digest, (final_until, closed_until, tell_at), told, alerted, *more = content
     if digest != rule.digest:
         return None
     windows = Windows(
@@ -176,6 +177,9 @@ def _windows_of(rule: RunningAggregation, content: Any) -> Windows | None:
     )
     for key, start, end, update, is_closed, is_dirty in told:
         windows.windows[key] = Status(key, key + start, key + end, update, is_closed, is_dirty)
+    for ago, values in more[0] if more else ():
+        taken = [(place, value) for place, value in values]
+        windows.samples.append((windows.final_until + ago, taken))
     return windows
 
 

@@ -1,6 +1,7 @@
 """What is kept of one vehicle for its windows: last-known values, sums by pane, and the windows told of."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from rules.engine.aggregation.accumulators import Accumulator
 from rules.engine.memory import FOREVER, NEVER, Memory
@@ -51,6 +52,8 @@ class Windows:
     alerted: Alerted | None = None
     tell_at: int = FOREVER
     """When what has changed is told of, beside closing."""
+    samples: list[tuple[int, list[tuple[int, Any]]]] = field(default_factory=list)
+    """Of a sliding window: event time, and the values by the places of their measures; in order of time."""
     panes_changed: set[int] = field(default_factory=set, compare=False)
     changed: bool = field(default=False, compare=False)
 

@@ -127,6 +127,13 @@ class Session:
     gap: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """For each message the time `size` before it, up to and with it."""
+
+    size: int
+
+
 _CACHED_MS = 900_000
 """No zone changes its offset by, or at, anything finer since 1972."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
