@@ -68,6 +68,7 @@ def test_rules_of_every_kind_ship_for_operations():
         "fuel-theft",
         "harsh-cornering",
         "long-stop",
+        "model-runs-hot",
         "slow-puncture",
         "tow-away",
         "trip-summary",
