@@ -25,7 +25,7 @@ def test_a_condition_is_made_of_its_atoms() -> None:
     generator, environment = Generator(SEED), Environment(VARIABLES)
     inputs = rows(SEED, 40)
     with_several = decided = 0
-    for number in range(3000):
+    for number in range(2000):
         text = generator.expression("bool").author
         condition = environment.compile(text, BOOL)
         if not isinstance(condition, Compiled) or "dyn(" in text:
@@ -48,5 +48,5 @@ def test_a_condition_is_made_of_its_atoms() -> None:
         assert isinstance(constant, Compiled), (text, replaced)
         assert constant.evaluate([]) is whole, (text, replaced)
         decided += 1
-    assert with_several > 150
-    assert decided > 400
+    assert with_several > 100
+    assert decided > 250
