@@ -52,6 +52,17 @@ def test_another_threshold_is_judged_at_once_and_at_the_vehicles_time() -> None:
     assert says(drive, at=71, limit=110) == [("fast", "resolved", "cleared", 50)]
 
 
+def test_a_timer_that_the_registry_armed_is_in_the_state() -> None:
+    drive = Drive(rule_set({"fast": {"when": "speed > vehicle.attributes.limit", "for": "5s"}}))
+    drive.say(50, speed=100.0)
+    kept = drive.engine.changed(drive.vehicle)
+    says(drive, limit=90)
+    kept |= drive.engine.changed(drive.vehicle)
+    parts = {part: packed for part, packed in kept.items() if packed is not None}
+    assert parts == drive.engine.snapshot(drive.vehicle)
+    assert drive.engine.deadline_of(parts) == drive.engine.next_deadline(drive.vehicle) == 15_000
+
+
 def test_after_a_silence_the_registry_speaks_at_the_vehicles_clock() -> None:
     drive = Drive(LIMITED)
     drive.say(50, speed=100.0)

@@ -27,6 +27,10 @@ SCHEDULES = "tests/engine/test_schedules.py"
 FENCE_CASES = "tests/engine/test_fence_conformance.py"
 FENCE_EDITS = "tests/engine/test_fence_laws.py"
 PLACES = "tests/engine/test_places.py"
+REGISTRY = "tests/engine/test_registry.py"
+REGISTRY_LAWS = "tests/engine/test_registry_laws.py"
+REGISTRY_STAGE = "tests/stages/test_registry.py"
+FORGETTING = "tests/stages/test_forgetting.py"
 SMALL_LAWS = "tests/runtime/test_small_laws.py"
 PARTITION = "tests/runtime/test_partition.py"
 KAFKA_PARTS = "tests/runtime/test_kafka_parts.py"
@@ -247,6 +251,84 @@ MUTANTS = (
         "pipeline/runtime/session.py",
         "            wrong = {key for key in unknown if key is not None and self._home(key) != self.partition}",
         "            wrong = {key for key in unknown if key is not None and self._home(key) < self.partition}",
+        (PARTITION,),
+    ),
+    # -- the registry, and forgetting ----------------------------------------------------------------------
+    Mutant(
+        "the registry's deselected vehicle has no alert any more",
+        "rules/engine/observers.py",
+        "        for index in bits(ended & (1 << len(self._rules)) - 1):",
+        "        for index in bits(ended & 0):",
+        (REGISTRY,),
+    ),
+    Mutant(
+        "what the registry changes is judged at once",
+        "rules/engine/engine.py",
+        "        touched = program.enabled & ~was.enabled | _readers(program, differing)",
+        "        touched = program.enabled & ~was.enabled",
+        (REGISTRY,),
+    ),
+    Mutant(
+        "whom the registry makes selected is judged at once",
+        "rules/engine/engine.py",
+        "        touched = program.enabled & ~was.enabled | _readers(program, differing)",
+        "        touched = _readers(program, differing)",
+        (REGISTRY,),
+    ),
+    Mutant(
+        "timers that were due before the registry spoke fire first",
+        "rules/engine/engine.py",
+        "        self.advance(vehicle, now.live, now.received, out)",
+        "        assert now.live >= 0",
+        (REGISTRY,),
+    ),
+    Mutant(
+        "a timer that the registry armed is in the state",
+        "rules/engine/engine.py",
+        "        vehicle.values_changed = True  # timers may be due earlier than before",
+        "        assert at >= vehicle.time",
+        (REGISTRY,),
+    ),
+    Mutant(
+        "what the registry ends while it is pending has no record",
+        "rules/engine/alerts.py",
+        "    was_firing = alert.phase is Phase.FIRING",
+        "    was_firing = alert.phase is not Phase.RESTING",
+        (REGISTRY, REGISTRY_LAWS),
+    ),
+    Mutant(
+        "an attribute of another type than the registry's is unknown",
+        "rules/engine/registration.py",
+        "            found.update(dict.fromkeys(_keys(ATTRIBUTES, name, _TYPES[type(value)]), value))",
+        "            found.update(dict.fromkeys(_keys(ATTRIBUTES, name, DOUBLE), value))",
+        (REGISTRY,),
+    ),
+    Mutant(
+        "two records of the registry and of telemetry forget a vehicle once",
+        "pipeline/stages/folding.py",
+        "            if vehicle_id in self._registered:",
+        "            if self._is_known(vehicle_id):",
+        (REGISTRY_STAGE,),
+    ),
+    Mutant(
+        "what the registry says after the forgetting stays",
+        "pipeline/stages/folding.py",
+        "        elif known.at > record.timestamp:",
+        "        elif known.at < record.timestamp:",
+        (REGISTRY_STAGE,),
+    ),
+    Mutant(
+        "no vehicle of the registry is forgotten before its time",
+        "pipeline/stages/unseen.py",
+        "        return step + self._step + self._ttl",
+        "        return step + self._ttl",
+        (FORGETTING,),
+    ),
+    Mutant(
+        "the registry is read to its end before telemetry begins",
+        "pipeline/runtime/partition.py",
+        "            if self._awaits_until is None or name in self._shared.stage.first:",
+        "            if name in self._shared.inputs:",
         (PARTITION,),
     ),
     Mutant(
