@@ -13,13 +13,14 @@ from rules.documents.alert_rule import Action, Rung, Severity
 from rules.documents.closed import Closed, Document, Finding, Many, Name, Template
 from rules.documents.definitions import Scalar
 from rules.documents.exceptions import Row
+from rules.documents.geofence_rule import FenceAction
 
 
 class ActionsChange(Closed):
     """Exactly one of the two."""
 
-    append: Many[Action] | None = None
-    replace: Many[Action] | None = None
+    append: Many[Action | FenceAction] | None = None
+    replace: Many[Action | FenceAction] | None = None
 
     elsewhere: ClassVar = {"add": "append", "set": "replace"}
 

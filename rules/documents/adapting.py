@@ -129,7 +129,6 @@ class _Merging:
     def _apply(self, adaptation: Placed[Any], spec: Node) -> Iterator[Diagnostic]:
         said: AdaptationSpec = adaptation.document.spec
         rule: Any = self.placed.document
-        known = {each.alias: name for name, each in type(rule.spec).model_fields.items()}
         written: Mapping[str, Node] = adaptation.root.value["spec"].value
         for name, value in said.parameters.items():
             yield from self._parameter(adaptation, spec, name, value)
@@ -138,19 +137,34 @@ class _Merging:
         for key in ("severity", *_MAPPINGS, "actions"):
             if key not in written or written[key].value is None:
                 continue
-            if key not in known:
+            home = self._home(spec, key)
+            if home is None:
                 message = f"a rule of the kind {type(rule).__name__} has no {key}"
+                if "alert" in type(rule.spec).model_fields:
+                    message = f"only an alert has {key}, and {quote(rule.metadata.name)} gives none"
                 yield adaptation.diagnostic("TT243", ("spec", key), message, of_key=True)
             elif key == "severity":
-                yield from self._put(adaptation, spec, ("spec", key))
+                yield from self._put(adaptation, home, ("spec", key))
             elif key == "actions":
-                yield from self._actions(adaptation, spec)
+                yield from self._actions(adaptation, home)
             else:
-                if key not in spec.value:
-                    spec.value[key] = Node({}, spec.line, spec.column, spec.start, spec.end)
-                spec.value[key] = _copy(spec.value[key])
+                if key not in home.value:
+                    home.value[key] = Node({}, home.line, home.column, home.start, home.end)
+                home.value[key] = _copy(home.value[key])
                 for name in written[key].value:
-                    yield from self._put(adaptation, spec.value[key], ("spec", key, name))
+                    yield from self._put(adaptation, home.value[key], ("spec", key, name))
+
+    def _home(self, spec: Node, key: str) -> Node | None:
+        """Where a rule has what adaptations change: in its `spec`, or in the alert that it may give."""
+        rule: Any = self.placed.document
+        alert = getattr(rule.spec, "alert", None)
+        if key in type(rule.spec).model_fields:
+            return spec
+        if alert is None or key not in type(alert).model_fields:
+            return None
+        spec.value["alert"] = _copy(spec.value["alert"])
+        home: Node = spec.value["alert"]
+        return home
 
     def _put(
         self, adaptation: Placed[Any], holder: Node, path: Path, *, into: str | None = None

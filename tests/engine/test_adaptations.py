@@ -12,7 +12,7 @@ import rules as package
 from rules import Diagnostic, RuleSet, Source, compile_rules, load, parse
 from rules.documents import AlertRule, Placed
 from tests.engine.rulebook import document
-from tests.engine.test_definitions import outcomes, rules_of
+from tests.engine.test_definitions import CATALOG, outcomes, rules_of
 
 LIBRARY = load([Path(package.__file__).parent / "library"])
 SHIPPED = [pytest.param(placed, id=placed.document.metadata.name) for placed in LIBRARY.alert_rules]
@@ -189,6 +189,42 @@ def test_an_adaptation_reaches_geofence_rules() -> None:
     assert [rule.vehicles.evaluate([name]) for name in ("v1", "v2")] == [False, True]
     (written,) = parse([Source("r", document("GeofenceRule", "r", spec))]).documents
     assert written.document.as_written()["spec"]["speedLimit"]["limit"] == "{{ limit }}"
+
+
+def test_an_adaptation_reaches_the_alert_of_an_aggregation() -> None:
+    spec = {
+        "parameters": {"limit": {"default": 5}},
+        "window": {"tumbling": "1m"},
+        "aggregates": {"fastest": "max(speed)"},
+        "alert": {"when": "fastest > limit", "labels": {"a": "b"}},
+    }
+    ours = adaptation(
+        "a",
+        parameters={"limit": 7},
+        severity="critical",
+        labels={"c": "d"},
+        actions={"append": [{"publish": {"topic": "t"}}]},
+    )
+    rules = rules_of(document("AggregationRule", "r", spec), ours)
+    assert rules.warnings == ()
+    assert len(rules.aggregations) == 1
+    (running,) = parse(
+        [Source("r", document("AggregationRule", "r", spec) + "\n---\n" + ours)]
+    ).aggregation_rules
+    alert = running.document.spec.alert
+    assert alert is not None
+    assert (alert.severity, alert.labels, len(alert.actions)) == ("critical", {"a": "b", "c": "d"}, 1)
+
+
+def test_actions_of_a_geofence_rule_act_upon_its_events() -> None:
+    fence = document("Geofence", "depot", {"circle": {"latitude": 31, "longitude": 121, "radiusMeters": 9}})
+    ours = adaptation("a", actions={"append": [{"upon": "exit", "publish": {"topic": "t"}}]})
+    rules = rules_of(fence, document("GeofenceRule", "r", {"fences": {"names": ["depot"]}}), ours)
+    assert [action.upon for action in rules.fence_rules[0].actions] == ["exit"]
+    wrong = Source("r", "\n---\n".join([CATALOG, document("AlertRule", "r", {"when": "speed > 1"}), ours]))
+    found = compile_rules(parse([wrong]))
+    assert isinstance(found, list)
+    assert [each.path for each in found] == ["spec.actions[0].upon"]
 
 
 def test_documents_stay_as_they_were_written() -> None:
