@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from rules.language.constants import COMPARISONS, MIRRORED, PYTHON, folded, rows_of
 from rules.language.declarations import (
     BOOL,
     BYTES,
@@ -52,8 +53,6 @@ from rules.language.windows import not_a_signal, signal_of, window_of
 # How tightly Python binds, loosest first.
 _TERNARY, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _ATOM = range(1, 10)
 
-_COMPARISONS: Final = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
-_MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _ARITHMETIC: Final = {"_+_": ("+", _SUM), "_-_": ("-", _SUM), "_*_": ("*", _PRODUCT)}
 _TEXT_METHODS: Final = {"startsWith": "startswith", "endsWith": "endswith"}
 _SMALL: Final = 4  # up to so many constants, looking through a tuple beats hashing
@@ -170,7 +169,7 @@ class Emitter:
         name, args = node.function, node.args
         if name in ("_&&_", "_||_"):
             return self._junction(node)
-        if name in _COMPARISONS:
+        if name in COMPARISONS:
             return self._comparison(node)
         if name in HISTORY:
             return self._history(node)
@@ -222,7 +221,7 @@ class Emitter:
 
     def _comparison(self, node: Call) -> Code:
         left, right = node.args
-        operator = _COMPARISONS[node.function]
+        operator = COMPARISONS[node.function]
         if (age := self._age(node)) is not None:
             return age
         if self._type(left) == self._type(right) and self._type(left) in SIMPLE:
@@ -254,7 +253,7 @@ class Emitter:
                     listed += "," if len(values) == 1 else ""
                     return Code(f"{self._at(element, _SUM)} in ({listed})", _COMPARE)
             case ListNode(elements=elements) if isinstance(element, ListNode) and elements:
-                rows = _rows(elements, [_PYTHON.get(self._type(part)) for part in element.elements])
+                rows = rows_of(elements, [PYTHON.get(self._type(part)) for part in element.elements])
                 if rows is not None:
                     row = "".join(f"{self._known(part)}, " for part in element.elements)
                     return Code(f"({row}) in {self._reads.constant(rows)}", _COMPARE)
@@ -393,9 +392,9 @@ class Emitter:
     def _age(self, node: Call) -> Code | None:
         """`age(s) > duration("5m")`: the local holds milliseconds, so the constant is milliseconds too."""
         left, right = node.args
-        operator = _COMPARISONS[node.function]
+        operator = COMPARISONS[node.function]
         if _is_age(right):
-            left, right, operator = right, left, _MIRRORED[operator]
+            left, right, operator = right, left, MIRRORED[operator]
         match left, right:
             case (
                 Call(function="age", args=(Ident(name=signal),)),
@@ -416,22 +415,6 @@ class Emitter:
 _RUNTIME_NAMES: Final = {"duration": "google.protobuf.Duration", "timestamp": "google.protobuf.Timestamp"}
 
 
-_PYTHON: Final = {DOUBLE: float, STRING: str, BOOL: bool}
-
-
-def _rows(elements: tuple[Node, ...], types: list[type | None]) -> frozenset[tuple[object, ...]] | None:
-    """Return lists of constants of these types as a set to look a tuple up in; None if they are not."""
-    rows = []
-    for element in elements:
-        if not isinstance(element, ListNode) or len(element.elements) != len(types):
-            return None
-        row = tuple(item.value for item in element.elements if isinstance(item, Literal))
-        if [type(value) for value in row] != types:
-            return None
-        rows.append(row)
-    return frozenset(rows)
-
-
 def _is_age(node: Node) -> bool:
     return isinstance(node, Call) and node.function == "age"
 
@@ -445,32 +428,3 @@ def _flatten(node: Node, function: str) -> "list[Node]":
     if isinstance(node, Call) and node.function == function:
         return [term for argument in node.args for term in _flatten(argument, function)]
     return [node]
-
-
-def folded(node: Node) -> float | None:
-    """Return the value of sums, differences and products of constant doubles; None if it is not one."""
-    match node:
-        case Literal(value=float(value)):
-            return value
-        case Call(function="-_", args=(operand,)):
-            value_ = folded(operand)
-            return None if value_ is None else -value_
-        case Call(function="_+_" | "_-_" | "_*_" as operator, args=(left, right)):
-            first, second = folded(left), folded(right)
-            if first is None or second is None:
-                return None
-            return {"_+_": first + second, "_-_": first - second, "_*_": first * second}[operator]
-    return None
-
-
-def single_comparison(node: Node) -> tuple[str, str] | None:
-    """Return (name, operator) if the expression compares one name with a constant."""
-    if not isinstance(node, Call) or node.function not in _COMPARISONS:
-        return None
-    left, right = node.args
-    operator = _COMPARISONS[node.function]
-    if isinstance(right, Ident):
-        left, right, operator = right, left, _MIRRORED[operator]
-    if isinstance(left, Ident) and (isinstance(right, Literal) or folded(right) is not None):
-        return left.name, operator
-    return None

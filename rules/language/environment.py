@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from rules.language import complaints
-from rules.language.backend import Emitter, single_comparison
+from rules.language.backend import Emitter
+from rules.language.constants import single_comparison
 from rules.language.cost import STEP_LIMIT, steps
 from rules.language.declarations import DYN, NULL, SIMPLE, STRING, Type
 from rules.language.frontend import FrontEnd
