@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -38,6 +39,7 @@ SIGNALS = ("a", "b", "c")
 ENVIRONMENT = Environment(dict.fromkeys(SIGNALS, DOUBLE))
 
 
+@cache
 def compiled(text: str) -> Compiled:
     found = ENVIRONMENT.compile(text)
     assert isinstance(found, Compiled), found

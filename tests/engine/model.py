@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 Truth = bool | None
+Exact = Fraction | int
 
 
 @dataclass(frozen=True)
@@ -76,28 +77,33 @@ class View:
             return None
         return self.at - self.samples[name][-1][0] + (0.001 if self.past else 0)
 
-    def window(self, name: str, duration: int) -> list[Fraction]:
+    def window(self, name: str, duration: int) -> list[Exact]:
         """All samples of (at - duration, at]."""
-        return [
-            Fraction(value) for at, value in self.samples.get(name, []) if self.at - duration < at <= self.at
-        ]
+        taken = self.samples.get(name, [])
+        inside = itertools.takewhile(lambda sample: self.at - duration < sample[0], reversed(taken))
+        return [exact(value) for _, value in inside][::-1]
 
     def asked(self, function: str, name: str, duration: int, percent: int = 0) -> float | None:
         return WINDOWED[function](self.window(name, duration), Fraction(percent))
 
 
-def _average(values: list[Fraction], _percent: Fraction = Fraction()) -> float | None:
-    return float(sum(values) / len(values)) if values else None
+def exact(value: float) -> Exact:
+    """The value as a fraction; whole ones as an int, which is much the same and quicker."""
+    return int(value) if value.is_integer() else Fraction(value)
 
 
-def _deviation(values: list[Fraction], _percent: Fraction = Fraction()) -> float | None:
+def _average(values: list[Exact], _percent: Fraction = Fraction()) -> float | None:
+    return float(Fraction(sum(values)) / len(values)) if values else None
+
+
+def _deviation(values: list[Exact], _percent: Fraction = Fraction()) -> float | None:
     if not values:
         return None
-    mean = sum(values) / len(values)
+    mean = Fraction(sum(values)) / len(values)
     return math.sqrt(float(sum((value - mean) ** 2 for value in values) / len(values)))
 
 
-def _percentile(values: list[Fraction], percent: Fraction) -> float | None:
+def _percentile(values: list[Exact], percent: Fraction) -> float | None:
     if not values:
         return None
     rank = percent / 100 * (len(values) - 1)
@@ -105,16 +111,16 @@ def _percentile(values: list[Fraction], percent: Fraction) -> float | None:
     return float(left + (right - left) * (rank - math.floor(rank)))
 
 
-def _increase(values: list[Fraction], _percent: Fraction = Fraction()) -> float | None:
+def _increase(values: list[Exact], _percent: Fraction = Fraction()) -> float | None:
     if len(values) < 2:
         return None
-    risen = Fraction()
+    risen: Exact = 0
     for before, value in itertools.pairwise(values):
         risen += value - before if value >= before else value
     return float(risen)
 
 
-WINDOWED: dict[str, Callable[[list[Fraction], Fraction], float | None]] = {
+WINDOWED: dict[str, Callable[[list[Exact], Fraction], float | None]] = {
     "avg": _average,
     "min": lambda values, _: float(min(values)) if values else None,
     "max": lambda values, _: float(max(values)) if values else None,
@@ -313,11 +319,16 @@ class RuleModel:
         """Whether a sample leaves a window that the rule reads, of a signal that is not said just then."""
         parts = [self.clear, self.critical] if beside else [self.when]
         windows = [window for part in parts if part is not None for window in part.windows]
-        return any(
-            any(at + duration == view.at for at, _ in view.samples.get(name, []))
-            and view.samples[name][-1][0] != view.at
-            for name, duration in windows
-        )
+        return any(_leaves(view.samples.get(name, []), duration, view.at) for name, duration in windows)
+
+
+def _leaves(taken: list[tuple[int, object]], duration: int, at: int) -> bool:
+    if not taken or taken[-1][0] == at:
+        return False
+    return any(
+        time + duration == at
+        for time, _ in itertools.takewhile(lambda it: it[0] >= at - duration, reversed(taken))
+    )
 
 
 @dataclass(frozen=True)
