@@ -47,7 +47,7 @@ def write_path(path: Path) -> str:
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif _WORD.match(step) or (not text and _NAME.match(step)):
+        elif (_WORD.match(step) and len(step) <= _LONGEST_KEY) or (not text and _NAME.match(step)):
             text += f".{step}" if text else step
         else:
             text += f"[{quote(step, _LONGEST_KEY)}]"

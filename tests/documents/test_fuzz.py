@@ -164,6 +164,8 @@ HEAVY = {"a0": BIG, **{f"a{n}": f"a0 && a0 && speed > {n}" for n in range(1, 30)
             many(1, {"when": "speed > 1", "annotations": {"a": "{{ sped }}" * 20_000}}), id="many-holes"
         ),
         pytest.param(many(1, {f"w{n}": n for n in range(20_000)}), id="unknown-fields"),
+        pytest.param(many(1, {"x" * 100_000: {"y" * 100_000: 1}}), id="long-keys"),
+        pytest.param(many(1, {"when": "speed > 1", "labels": {"y" * 100_000: 1}}), id="a-long-label"),
     ],
 )
 def test_what_is_too_much_is_told_soon(text: str) -> None:
