@@ -26,6 +26,20 @@ settings.load_profile("telltale")
 pytest.register_assert_rewrite("tests.e2e.verdict", "tests.e2e.topics", "tests.e2e.processes")
 
 
+SLOW = ("e2e", "demo", "runtime", "bridges", "embedded", "backtest", "stages", "engine")
+"""Folders whose files take long, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: with two workers, a long one at the end would leave one of them idle."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return SLOW.index(folder) if folder in SLOW else len(SLOW)
+
+    items.sort(key=rank)
+
+
 class KafkaAddress(NamedTuple):
     """Where the Kafka of this run is."""
 

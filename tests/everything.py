@@ -35,7 +35,8 @@ def main() -> int:
         print("the embedded brokers' jars could not be had: see above", file=sys.stderr)
         failed.append("jars")
     # Two workers, each with its own pair of brokers: most tests wait for a process, a broker or a time-out.
-    workers = ["--numprocesses", "2", "--dist", "loadfile"]
+    # Files are taken in the order of tests/conftest.py, which has the long ones first.
+    workers = ["--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     tests = subprocess.run([BIN / "pytest", *workers, *sys.argv[1:]], check=False).returncode
     if failed:
         print(f"FAILED before the tests: {', '.join(failed)}", file=sys.stderr)
