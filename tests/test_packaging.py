@@ -103,4 +103,11 @@ def test_every_process_is_found_from_the_wheel(installed: Path) -> None:
     done = telltale(installed, "settings", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     rows = {row["key"]: row["processes"] for row in json.loads(done.stdout)}
-    assert rows["kafka.bootstrap"] == ["aggregations", "alerts", "downlink", "normalize", "uplink"]
+    assert rows["kafka.bootstrap"] == [
+        "aggregations",
+        "alerts",
+        "downlink",
+        "geofences",
+        "normalize",
+        "uplink",
+    ]

@@ -146,16 +146,20 @@ class VehicleLogic(Generic[S]):
         self._fold = versions.version(revision).fold
 
     def _follow(self, versions: Versions[S] | Pinned[S]) -> None:
-        """Swap to the current revision, whole; then bring over some vehicles at each batch."""
-        migration = self._migration
-        if migration is not None:
-            for vehicle_id in migration.next(_MIGRATED_TOGETHER):
-                self._migrate(vehicle_id)
-            if not migration.waiting:
-                self._migration = None
-                self._clocks.revision = migration.after.revision
-        elif versions.current.revision != self._clocks.revision:
+        """Swap to the current revision, whole; then bring over some vehicles at each batch.
+
+        Some at once: a worker that dies after every batch gets on nevertheless.
+        """
+        if self._migration is None and versions.current.revision != self._clocks.revision:
             self._swap(versions.version(self._clocks.revision), versions.current)
+        migration = self._migration
+        if migration is None:
+            return
+        for vehicle_id in migration.next(_MIGRATED_TOGETHER):
+            self._migrate(vehicle_id)
+        if not migration.waiting:
+            self._migration = None
+            self._clocks.revision = migration.after.revision
 
     def _swap(self, before: Version[S], after: Version[S]) -> None:
         for vehicle_id in self._touched:

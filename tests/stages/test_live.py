@@ -273,5 +273,6 @@ def test_a_crash_at_any_point_of_a_change_tells_the_same(seed: int) -> None:
             run.commit()
             if crashes and number >= at:
                 run.crash()
+        kept |= {f"{it['id']} {it['state']} {it['reason']}" for it in run.wait(3)}
         told.append(kept)
     assert told[0] == told[1]
