@@ -54,6 +54,7 @@ def test_the_shipped_rules_come_with_their_catalog():
         "vehicle-silent",
     }
     assert [placed.document.metadata.name for placed in loaded.geofence_rules] == ["depot-visits"]
+    assert [placed.document.metadata.name for placed in loaded.aggregation_rules] == ["fleet-pulse"]
 
 
 def test_rules_of_every_kind_ship_for_operations():
