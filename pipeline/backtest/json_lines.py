@@ -20,6 +20,7 @@ from pipeline.backtest.messages import Message, Mine, Order, TraceError
 from pipeline.backtest.times import instant_of
 from pipeline.stages.payloads import PayloadShape, Reader, Unusable
 from rules import Event
+from rules.instants import EARLIEST, LATEST
 
 _BESIDE = (*VEHICLE, *RECEIVED)
 _RECORD_KEYS = frozenset({"vehicleId", "ts", "receivedAt", "sequence", "signals", "position"})
@@ -78,9 +79,14 @@ class JsonLinesTrace:
             if not isinstance(tree, dict):
                 raise ValueError("the record is no JSON object")
         if vehicle is None:
-            vehicle = next((tree[name] for name in VEHICLE if name in tree), None)
+            vehicle = tree.get("vehicleId")
+            if vehicle is None:
+                vehicle = next((tree[name] for name in VEHICLE if name in tree), None)
         if received is None:
-            received = next((tree[name] for name in RECEIVED if name in tree), None)
+            for name in RECEIVED:
+                if name in tree:
+                    received = tree[name]
+                    break
         if not isinstance(vehicle, str) or not vehicle or len(vehicle.encode()) > 256 or "\0" in vehicle:
             raise ValueError("it names no vehicle: the key vehicleId, or --vehicle for the whole file")
         if not mine(vehicle):
@@ -108,11 +114,14 @@ class JsonLinesTrace:
             found: Any = tree
             for key in shape.time:
                 found = found.get(key) if isinstance(found, dict) else None
-            if found is None:
+            if type(found) is int and time_format == "unixMillis" and EARLIEST <= found <= LATEST:
+                stamp = found
+            elif found is None:
                 raise ValueError(
                     f"no time at {'.'.join(shape.time)}; --start TIME --interval 1s counts rows instead"
                 )
-            stamp = self._time(".".join(shape.time), found, time_format, gaps.zone)
+            else:
+                stamp = self._time(".".join(shape.time), found, time_format, gaps.zone)
         arrived = stamp if received_at is None else received_at
         if not self._order.check(vehicle, arrived):
             raise ValueError(
