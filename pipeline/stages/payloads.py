@@ -8,6 +8,7 @@ The codec is a seam: bytes to a tree of dicts, lists and scalars. JSON is the on
 """
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,10 @@ def shape_of(catalog: SignalCatalog) -> PayloadShape:
 class _Branch(dict[str, "SignalShape | _Branch | None"]):
     """A level of the payload: key to the signal there, to a deeper level, or to None (known, no signal)."""
 
+    def __init__(self) -> None:
+        self.plain: dict[str, tuple[str, float, float]] = {}
+        """Key to name, least and most of each number of which nothing but its range is to be checked."""
+
 
 class Reader:
     """Reads payloads of one shape. Counts in `dropped` what it drops: (reason) to number."""
@@ -142,6 +147,11 @@ class Reader:
             level = below
         if leaf is not None or path[-1] not in level:
             level[path[-1]] = leaf
+            level.plain.pop(path[-1], None)
+        if leaf is not None and leaf.kind == "number" and leaf.allowed is None:
+            least = -sys.float_info.max if leaf.minimum is None else leaf.minimum
+            most = sys.float_info.max if leaf.maximum is None else leaf.maximum
+            level.plain[path[-1]] = leaf.name, least, most
 
     def read(self, payload: bytes, received_at: int, decode: Decode) -> Reading:
         """One payload, received at `received_at`. Raises Unusable."""
@@ -166,7 +176,13 @@ class Reader:
         return Reading(instant, self._sequence(tree), signals, self._position(tree), stamp)
 
     def _gather(self, tree: Mapping[str, object], level: _Branch, signals: dict[str, object]) -> None:
+        plain = level.plain
         for key, value in tree.items():
+            if key in plain and type(value) is float:
+                name, least, most = plain[key]
+                if least <= value <= most:
+                    signals[name] = value
+                    continue
             if key not in level:
                 self._reject("unknown-signal", key, value)
                 continue
