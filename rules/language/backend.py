@@ -75,6 +75,8 @@ class Emitter:
         self._reads = reads
         self._exact = exact
         self._scope: Mapping[str, str] = {}
+        self._depth = 0
+        """Macros around what is being written."""
 
     def source(self, node: Node) -> str:
         """Return the source for the whole expression `node`."""
@@ -319,12 +321,15 @@ class Emitter:
         if self._type(macro.range).name != "list":
             items = self._call("f_items", items)
         outer = self._scope
-        variable = f"x_{len(outer)}"
+        # Counted, not named after the scope's size: a variable that hides another one does not enlarge it.
+        variable = f"x_{self._depth}"
         self._scope = {**outer, macro.variable: variable}
+        self._depth += 1
         try:
             return self._loop(macro, items, variable)
         finally:
             self._scope = outer
+            self._depth -= 1
 
     def _loop(self, macro: Macro, items: str, variable: str) -> Code:
         if macro.name in ("all", "exists") and macro.condition is not None:
