@@ -63,8 +63,8 @@ class Follower:
         self._context = context
         files = load_rules(context.settings.rules)
         self.versions: Versions[Any] = Versions(make, Version(0, files, make(files)))
-        self._log: RulesLog | None = None
         self._refused: str | None = None
+        self._unread: set[str] = set()
 
     async def begin(self) -> None:
         """Read the log to its end, and compile its head: what runs is known before anything is processed."""
@@ -93,16 +93,22 @@ class Follower:
             try:
                 async with RulesLog(self._settings) as found:
                     while True:
-                        await self._settle(await found.poll(_LOOK_MS))
+                        if await self._settle(await found.poll(_LOOK_MS)):
+                            await self._tell()
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 log.warning("The live rules cannot be followed", reason=str(error) or type(error).__name__)
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _settle(self, revisions: Revisions) -> None:
-        """Compile what is new, and what partitions have asked for."""
+    async def _settle(self, revisions: Revisions) -> bool:
+        """Compile what is new, and what partitions have asked for. Whether the head has moved."""
         versions = self.versions
+        for name in revisions.unread.keys() - self._unread:
+            log.warning(
+                "A record of telltale.rules is none of ours", record=name, reason=revisions.unread[name]
+            )
+        self._unread = set(revisions.unread)
         for number in versions.wanted():
             if number not in revisions.manifests:
                 if number < revisions.head:
@@ -110,7 +116,7 @@ class Follower:
                 continue
             versions.know(await self._compiled(revisions, number))
         if revisions.head == versions.newest or not revisions.head:
-            return
+            return False
         versions.newest = revisions.head
         try:
             version = await self._compiled(revisions, revisions.head)
@@ -121,8 +127,7 @@ class Follower:
             self._refused = None
             versions.switch(version)
             log.info("The rules have changed", revision=version.revision)
-        if self._log is not None or versions.newest:
-            await self._tell()
+        return True
 
     async def _compiled(self, revisions: Revisions, number: int) -> Version[Any]:
         rules = await asyncio.to_thread(revisions.rule_set, number)

@@ -31,6 +31,7 @@ HEAD = b"head"
 KEPT = 50
 """Revisions that stay; a stage that is further behind starts from the oldest of them."""
 _DOCUMENT, _REVISION = "document/", "revision/"
+_MOST_UNREAD = 100
 _NO_RULES = frozenset(("RuleTest",))
 
 
@@ -67,9 +68,11 @@ class Revisions:
     """The revision that is to run; 0 where nothing was ever applied."""
     manifests: dict[int, Manifest] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    """Records that are none of ours, by their keys, and why: whoever can write to the topic stops nobody."""
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
-        """One record. Raises StoreDamaged."""
+        """One record; what cannot be read is left out."""
         name = (key or b"").decode("utf-8", "replace")
         try:
             if key == HEAD:
@@ -85,8 +88,14 @@ class Revisions:
                     self.documents.pop(name.removeprefix(_DOCUMENT), None)
                 else:
                     self.documents[name.removeprefix(_DOCUMENT)] = value
+            else:
+                self._leave_out(name, "no such record is ours")
         except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
-            raise StoreDamaged(f"telltale.rules: the record {name[:80]!r} cannot be read: {error}") from error
+            self._leave_out(name, str(error))
+
+    def _leave_out(self, name: str, why: str) -> None:
+        if len(self.unread) < _MOST_UNREAD:
+            self.unread[name[:80]] = why[:200]
 
     def manifest(self, revision: int) -> Manifest:
         """The manifest of a revision. Raises StoreDamaged where it is not kept any more."""
@@ -105,7 +114,11 @@ class Revisions:
                 raise StoreDamaged(
                     f"revision {revision}: the document of {entry.kind} {entry.name} is missing"
                 )
-            document = json.loads(stored)["document"]
+            try:
+                document = json.loads(stored)["document"]
+            except (ValueError, KeyError, TypeError) as error:
+                what = f"the document of {entry.kind} {entry.name} cannot be read"
+                raise StoreDamaged(f"revision {revision}: {what}: {error}") from None
             text = json.dumps(document, ensure_ascii=False, indent=1)
             found.append(Source(f"{entry.kind}/{entry.name}", text))
         return found

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.e2e.conftest import Install
 from tests.e2e.fleet import Message
 from tests.e2e.mqtt import Vehicles
 from tests.e2e.processes import Installation, wait_until
-from tests.e2e.topics import read_topic
+from tests.e2e.topics import read_topic, write_records
 
 pytestmark = pytest.mark.integration
 
@@ -130,6 +131,43 @@ def test_rules_are_changed_while_they_run(
         wait_until(
             lambda: run.alerts()[-1]["state"] == "resolved", "what fired before the kill ends after it"
         )
+    finally:
+        run.close()
+
+
+def test_a_change_while_workers_are_killed_and_the_topic_holds_rubbish(
+    kafka: KafkaAddress, mqtt: MqttAddress, install: Install, tmp_path: Path
+) -> None:
+    """Two workers of a stage, of which each is killed while vehicles go to a new revision: told once."""
+    installation = install(kafka, mqtt)
+    run = Run(installation, kafka, mqtt, tmp_path)
+    try:
+        write_records(
+            kafka.bootstrap,
+            f"{installation.prefix}telltale.rules",
+            [(b"revision/7", b"{"), (b"head", b"[]"), (b"rubbish", b"\xff"), (b"document/0", b"")],
+        )
+        doomed = run.file(
+            "doomed.yaml", CATALOG, alert("doomed", "when: speed > 100"), alert("stays", "when: speed > 110")
+        )
+        run.telltale("apply", doomed)
+        installation.start("uplink", "normalize")
+        workers = installation.start("alerts", "alerts@2")
+        vehicles = [f"v{number}" for number in range(40)]
+        for vehicle in vehicles:
+            run.say(vehicle, 120.0)
+        run.wait_for(*(("doomed", vehicle, "firing") for vehicle in vehicles))
+        run.telltale("delete", "doomed")
+        for worker in workers:
+            worker.kill()
+            worker.start().wait_ready()
+        run.wait_for(*(("doomed", vehicle, "deleted") for vehicle in vehicles))
+        for vehicle in vehicles:
+            run.say(vehicle, 50.0)
+        run.wait_for(*(("stays", vehicle, "cleared") for vehicle in vehicles))
+        told = Counter((it["rule"], it["vehicleId"], it["state"]) for it in run.alerts())
+        assert set(told.values()) == {1}
+        assert len(told) == 4 * len(vehicles)
     finally:
         run.close()
 

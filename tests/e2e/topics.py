@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.e2e.processes import DEADLINE_S
@@ -37,6 +37,17 @@ async def _read(bootstrap: str, topic: str, committed: bool) -> list[Any]:
         return records
     finally:
         await consumer.stop()
+
+
+def write_records(bootstrap: str, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+    """Plain records, key and value, on partition 0."""
+    asyncio.run(_write(bootstrap, topic, records))
+
+
+async def _write(bootstrap: str, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        for key, value in records:
+            await producer.send_and_wait(topic, value, key, partition=0)
 
 
 def latest(records: Sequence[Any]) -> dict[bytes, bytes]:

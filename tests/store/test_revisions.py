@@ -130,11 +130,33 @@ def test_old_revisions_go_and_take_the_documents_that_nobody_names() -> None:
     assert revisions.loaded(11).errors == ()
 
 
+HOSTILE = [
+    (b"revision/2", b"{}"),
+    (b"revision/x", b"{}"),
+    (b"revision/3", b"\xff"),
+    (b"head", b"7"),
+    (b"head", b'{"revision": "many"}'),
+    (b"\xff\xfe", b"x"),
+    (None, b"x"),
+    (b"telltale: aborted", b"x"),
+]
+
+
 def test_a_damaged_topic_is_told_of() -> None:
     revisions = Revisions()
     apply(revisions, loaded(alert("fast")))
-    with pytest.raises(StoreDamaged, match="'revision/2' cannot be read"):
-        revisions.take(b"revision/2", b"{}")
+    for key, value in HOSTILE:
+        revisions.take(key, value)
+    assert (revisions.head, sorted(revisions.manifests)) == (1, [1])
+    assert len(revisions.unread) == len({key for key, _ in HOSTILE})
+    assert revisions.loaded(1).errors == ()
+    hashes = [entry.hash for entry in revisions.manifest(1).documents]
+    kept = revisions.documents[hashes[0]]
+    for value in (b"", b"[]", b"{}", b'{"document": 7}'):
+        revisions.take(f"document/{hashes[0]}".encode(), value)
+        with pytest.raises(StoreDamaged, match=r"cannot be read|refused"):
+            revisions.rule_set(1)
+    revisions.take(f"document/{hashes[0]}".encode(), kept)
     gone = next(iter(revisions.documents))
     revisions.take(f"document/{gone}".encode(), None)
     with pytest.raises(StoreDamaged, match="is missing"):
