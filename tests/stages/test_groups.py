@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from prometheus_client import REGISTRY
 
 from pipeline.process.partitioning import partition_of
 from pipeline.process.topics import TOPICS
@@ -186,14 +187,18 @@ def test_groups_beyond_the_limit_are_dropped_and_counted(monkeypatch: pytest.Mon
     monkeypatch.setattr(sources, "MOST_GROUPS", 1)
     logic = new_logic(0)
     logic.restored(None)
-    counts = AggregationCounts()
-    logic._counts = counts
     log: list[Message | int] = [
         (START + step, START + step, "v1", 50.0, gear) for step, gear in enumerate("DRP")
     ]
     home = partition_of(b"v1", PARTITIONS)
+    before = _dropped("by-gear")
     logic.process(TELEMETRY, logs_of(log, end_s=0)[home][TELEMETRY], [])
-    assert counts._dropped == {"by-gear": 2}
+    list(logic.changes())
+    assert _dropped("by-gear") - before == 2
+
+
+def _dropped(rule: str) -> float:
+    return REGISTRY.get_sample_value("telltale_aggregations_dropped_total", {"rule": rule}) or 0.0
 
 
 def test_bytes_that_are_no_partial_are_a_dead_letter() -> None:

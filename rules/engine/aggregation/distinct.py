@@ -2,8 +2,10 @@
 
 HyperLogLog with 4,096 registers (Flajolet and others, 2007) and the estimator of Ertl (2017, "New cardinality
 estimation algorithms for HyperLogLog sketches", algorithm 6), which needs no tables. Registers are maxima, so
-order and merging change nothing. It is here and not from a library because what is kept is state: the hash
-and the format may not change with a release, and the library at hand brings numpy along.
+order and merging change nothing. It is here and not from a library because the estimate must be
+a function of the values alone (datasketches answers by HIP, which depends on the order in which they came,
+and offers nothing else to Python), and because what is kept is state: neither the hash nor the format may
+change with a release.
 """
 
 import hashlib
