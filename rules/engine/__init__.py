@@ -13,6 +13,7 @@ from rules.engine.fold import Fold
 from rules.engine.geofences import Geofences
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, PublishRecord, RuleFailure
 from rules.engine.registration import NOTHING, Registration, RegistrationError, registration
+from rules.engine.rollouts import Limits, Rollout
 from rules.engine.ruleset import CommandAction, PublishAction, Rule, RuleSet, Rung, Signal
 from rules.engine.standing import Standing
 from rules.engine.vehicle import VehicleState
@@ -32,6 +33,7 @@ __all__ = [
     "GroupDropped",
     "GroupSample",
     "LateRecord",
+    "Limits",
     "Merger",
     "Outcome",
     "Partial",
@@ -39,6 +41,7 @@ __all__ = [
     "PublishRecord",
     "Registration",
     "RegistrationError",
+    "Rollout",
     "Rule",
     "RuleFailure",
     "RuleSet",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rules.engine.aggregation.windows import Fixed, Session, Sliding
+from rules.engine.rollouts import Rollout
 from rules.engine.sequences import Plan
 from rules.geometry import Shape
 from rules.language.windows import Window
@@ -263,3 +264,7 @@ class RuleSet:
     aggregations: tuple[Aggregation, ...] = ()
     fence_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fence_rules: tuple[FenceRule, ...] = ()
+    shadows: frozenset[str] = frozenset()
+    """The rules that are evaluated and recorded, and act on nothing."""
+    rollout: Rollout | None = None
+    """Where the set is a candidate: the share of vehicles that it has, beside the stable set."""
