@@ -19,6 +19,7 @@ from rules.compile.fences import far_fences, fences_of, positionless
 from rules.compile.geofence_rules import geofence_rule
 from rules.compile.parameters import note_unused, with_parameters, words_of
 from rules.compile.parts import Vocabulary
+from rules.compile.rollouts import rollout_of, shadows_of, two_modes
 from rules.compile.sequence_rules import sequence_rule
 from rules.documents import AlertRule, Diagnostic, Document, Loaded, Placed, RuleTest, SignalCatalog
 from rules.engine import Rule, RuleSet, Signal
@@ -60,6 +61,7 @@ def compile_rules(
         )
         findings += [*vocabulary.findings, *far_fences(loaded)]
         findings += positionless(catalog, fences)
+    findings += two_modes(loaded)
     if any(finding.severity == "error" for finding in findings):
         return findings
     signals = {} if catalog is None else catalog.document.spec.signals
@@ -76,6 +78,8 @@ def compile_rules(
         fences=fences,
         fence_labels=fence_labels,
         fence_rules=tuple(fence_rules),
+        shadows=shadows_of(loaded),
+        rollout=rollout_of(loaded),
     )
 
 

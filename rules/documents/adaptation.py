@@ -14,6 +14,7 @@ from rules.documents.closed import Closed, Document, Finding, Many, Name, Templa
 from rules.documents.definitions import Scalar
 from rules.documents.exceptions import Row
 from rules.documents.geofence_rule import FenceAction
+from rules.documents.mode import Mode
 
 
 class ActionsChange(Closed):
@@ -30,6 +31,7 @@ class AdaptationSpec(Closed):
 
     rule: Name
     enabled: bool = True
+    mode: Mode | None = None
     parameters: dict[str, Scalar] = Field(default_factory=dict)
     severity: Severity | Many[Rung] | None = None
     labels: dict[str, str] = Field(default_factory=dict)

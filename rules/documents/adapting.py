@@ -134,7 +134,7 @@ class _Merging:
             yield from self._parameter(adaptation, spec, name, value)
         for name, rows in said.exceptions.items():
             yield from self._exception(adaptation, spec, name, rows)
-        for key in ("severity", *_MAPPINGS, "actions"):
+        for key in ("severity", "mode", *_MAPPINGS, "actions"):
             if key not in written or written[key].value is None:
                 continue
             home = self._home(spec, key)
@@ -143,7 +143,7 @@ class _Merging:
                 if "alert" in type(rule.spec).model_fields:
                     message = f"only an alert has {key}, and {quote(rule.metadata.name)} gives none"
                 yield adaptation.diagnostic("TT243", ("spec", key), message, of_key=True)
-            elif key == "severity":
+            elif key in ("severity", "mode"):
                 yield from self._put(adaptation, home, ("spec", key))
             elif key == "actions":
                 yield from self._actions(adaptation, home)

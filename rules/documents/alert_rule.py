@@ -110,7 +110,6 @@ class AlertRuleSpec(Exceptable):
     annotations: dict[str, Template] = Field(default_factory=dict)
     actions: Many[Action] = ()
 
-    later: ClassVar = frozenset({"mode", "rollout"})
     elsewhere: ClassVar = {
         "expr": "when",
         "condition": "when",

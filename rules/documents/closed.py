@@ -56,8 +56,8 @@ class Closed(BaseModel):
         hide_input_in_errors=True,
     )
 
-    later: ClassVar[frozenset[str]] = frozenset()
-    """Keys that the language has and this version does not know."""
+    later: ClassVar[Mapping[str, str]] = {}
+    """Keys that the language has elsewhere or later, and what to do instead."""
     elsewhere: ClassVar[Mapping[str, str]] = {}
     """Keys that authors bring from other tools, and what they are called here."""
 
