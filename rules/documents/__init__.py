@@ -19,7 +19,7 @@ from rules.documents.alert_rule import (
     Severity,
     Upon,
 )
-from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata
+from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata, tenant_of, within
 from rules.documents.codes import CODES, Code
 from rules.documents.definitions import (
     Definitions,
@@ -138,6 +138,8 @@ __all__ = [
     "parse_duration",
     "quote",
     "read_vss",
+    "tenant_of",
+    "within",
     "write_path",
     "written",
 ]
