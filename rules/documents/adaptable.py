@@ -5,16 +5,15 @@ gives it another value, so nobody copies a rule to change a number.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, TypeGuard
+from typing import Annotated, Any, ClassVar, TypeGuard
 
 from pydantic import Field
 
 from rules.documents.amounts import NUMBERS
-from rules.documents.closed import Closed, Finding, Many
+from rules.documents.closed import Closed, Finding, Many, told
 from rules.documents.definitions import MOST_PARAMETERS, Scalar, ValueType, written
 from rules.documents.diagnostics import Path
 from rules.documents.durations import DURATIONS, parse_duration
-from rules.documents.mode import Moded
 
 _WORDED = {"double": "a number", "boolean": "true or false", "string": "a text", "duration": "a duration"}
 _TYPES = {"double": float, "boolean": bool, "string": str, "duration": str}
@@ -28,7 +27,7 @@ class Parameter(Closed):
     unit: str | None = None
     min: float | str | None = None
     max: float | str | None = None
-    allowed: Many[Scalar] | None = None
+    allowed: Annotated[Many[Scalar] | None, told(minItems=1)] = None
     description: str | None = None
 
     elsewhere: ClassVar = {"value": "default", "enum": "allowed", "minimum": "min", "maximum": "max"}
@@ -70,10 +69,12 @@ class Parameter(Closed):
             yield Finding("TT091", (*path, "default"), wrong, "a default is a value that is allowed")
 
 
-class Adaptable(Moded):
+class Adaptable(Closed):
     """The part of a rule's `spec` that is the same for every kind."""
 
-    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    parameters: Annotated[dict[str, Parameter], told(maxProperties=MOST_PARAMETERS)] = Field(
+        default_factory=dict
+    )
 
     def adaptable_findings(self) -> Iterator[Finding]:
         """Yield faults of the parameters."""

@@ -5,23 +5,34 @@ says. Two adaptations may add to one rule, never contradict each other: the orde
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from rules.documents.alert_rule import Action, Rung, Severity
-from rules.documents.closed import Closed, Document, Finding, Many, Name, Template
+from rules.documents.closed import (
+    Actions,
+    Closed,
+    Document,
+    Finding,
+    Many,
+    Name,
+    Template,
+    exactly_one,
+    told,
+)
 from rules.documents.definitions import Scalar
 from rules.documents.exceptions import Row
 from rules.documents.geofence_rule import FenceAction
-from rules.documents.mode import Mode
 
 
 class ActionsChange(Closed):
     """Exactly one of the two."""
 
-    append: Many[Action | FenceAction] | None = None
-    replace: Many[Action | FenceAction] | None = None
+    model_config = ConfigDict(json_schema_extra=exactly_one("append", "replace"))
+
+    append: Actions[Action | FenceAction] | None = None
+    replace: Actions[Action | FenceAction] | None = None
 
     elsewhere: ClassVar = {"add": "append", "set": "replace"}
 
@@ -29,11 +40,12 @@ class ActionsChange(Closed):
 class AdaptationSpec(Closed):
     """See docs/reuse.md, which describes each field."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
+
     rule: Name
     enabled: bool = True
-    mode: Mode | None = None
     parameters: dict[str, Scalar] = Field(default_factory=dict)
-    severity: Severity | Many[Rung] | None = None
+    severity: Annotated[Severity | Many[Rung] | None, told(minItems=1, maxItems=3)] = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)
     actions: ActionsChange | None = None

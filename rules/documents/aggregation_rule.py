@@ -11,11 +11,20 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from rules.documents.alert_rule import Action, Severity
-from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template
+from rules.documents.closed import (
+    Actions,
+    Closed,
+    Document,
+    Expression,
+    Finding,
+    Template,
+    exactly_one,
+    told,
+)
 from rules.documents.diagnostics import Path, quote
 from rules.documents.durations import UNITS, Duration, format_duration
 from rules.documents.exceptions import Exceptable
@@ -50,6 +59,10 @@ def is_time_zone(name: str) -> bool:
 class Window(Closed):
     """Exactly one kind of window, and what belongs to it."""
 
+    model_config = ConfigDict(
+        json_schema_extra=exactly_one("tumbling", "hopping", "sliding", "session", "calendar")
+    )
+
     tumbling_ms: Duration | None = None
     hopping_ms: Duration | None = None
     every_ms: Duration | None = None
@@ -80,7 +93,7 @@ class AggregateAlert(Closed):
     value: Expression | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)
-    actions: Many[Action] = ()
+    actions: Actions[Action] = ()
 
     elsewhere: ClassVar = {"condition": "when", "expr": "when", "if": "when"}
 
@@ -103,13 +116,16 @@ class AggregationRuleSpec(Exceptable):
     vehicles: Expression | None = None
     window: Window
     where: Expression | None = None
-    group_by: dict[AggregateName, Expression] | None = None
-    aggregates: dict[AggregateName, str]
+    group_by: Annotated[
+        dict[AggregateName, Expression] | None, told(minProperties=1, maxProperties=MOST_GROUP_NAMES)
+    ] = None
+    aggregates: Annotated[dict[AggregateName, str], told(minProperties=1, maxProperties=MOST_AGGREGATES)]
     having: Expression | None = None
     allowed_lateness_ms: Duration = 0
     emit: Literal["onClose", "onUpdate"] | Every = "onClose"
     alert: AggregateAlert | None = None
 
+    later: ClassVar = frozenset({"mode", "rollout"})
     elsewhere: ClassVar = {
         "when": "where",
         "filter": "where",

@@ -11,7 +11,18 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template, yaml_key
+from rules.documents.closed import (
+    Actions,
+    Closed,
+    Document,
+    Expression,
+    Finding,
+    Many,
+    Template,
+    exactly_one,
+    told,
+    yaml_key,
+)
 from rules.documents.durations import Duration
 from rules.documents.exceptions import Exceptable
 from rules.documents.schedule import Span, schedule_findings
@@ -25,6 +36,8 @@ Upon = Literal["firing", "severityRaised", "resolved"]
 
 class Rung(Closed):
     """One step of a severity ladder: exactly one severity and the condition under which it holds."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     critical: Expression | None = None
     warning: Expression | None = None
@@ -47,7 +60,7 @@ class ForEvents(Closed):
 class AbsentFor(Closed):
     """No message, or none that carries one of these signals, has come for so long."""
 
-    signals: Many[str] | None = None
+    signals: Annotated[Many[str] | None, told(minItems=1)] = None
     """Names or aliases of the catalog; left out for any message at all."""
     duration_ms: Duration
     """For so long, not counting times in which no uplink was there to hear."""
@@ -77,6 +90,8 @@ class Publish(Closed):
 class Action(Closed):
     """Exactly one of `command` and `publish`, and the moment at which it acts."""
 
+    model_config = ConfigDict(json_schema_extra=exactly_one("command", "publish"))
+
     upon: Upon = "firing"
     """`severityRaised` acts once for each higher rung that a firing alert reaches."""
     command: Command | None = None
@@ -88,15 +103,13 @@ class Action(Closed):
 class AlertRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["when"]}, {"required": ["absentFor"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra=exactly_one("when", "absentFor"))
 
     vehicles: Expression | None = None
     when: Expression | None = None
     absent_for: AbsentFor | None = None
     """Instead of `when`: nothing was heard for a time."""
-    schedule: Many[Span] | None = None
+    schedule: Annotated[Many[Span] | None, told(minItems=1)] = None
     """When the rule applies; outside of it the condition is false."""
     for_ms: Duration = 0
     for_events: ForEvents | None = None
@@ -104,12 +117,13 @@ class AlertRuleSpec(Exceptable):
     keep_firing_for_ms: Duration = 0
     cooldown_ms: Duration = 0
     stale_grace_ms: Duration = 600_000
-    severity: Severity | Many[Rung] = "warning"
+    severity: Annotated[Severity | Many[Rung], told(minItems=1, maxItems=3)] = "warning"
     value: Expression | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)
-    actions: Many[Action] = ()
+    actions: Actions[Action] = ()
 
+    later: ClassVar = frozenset({"mode", "rollout"})
     elsewhere: ClassVar = {
         "expr": "when",
         "condition": "when",

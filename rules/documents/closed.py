@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -20,10 +20,26 @@ API_VERSION: Literal["telltale.dev/v1alpha1"] = "telltale.dev/v1alpha1"
 MEANT = "telltale.dev/meant"
 """The annotation that names warnings which are not to be given."""
 
+MOST_ACTIONS = 32
+"""Of one rule."""
+
 T = TypeVar("T")
 
 Many = Annotated[tuple[T, ...], Field(strict=False)]
 """A YAML list, kept as a tuple: a frozen model holds no list."""
+
+Actions = Annotated[tuple[T, ...], Field(strict=False, max_length=MOST_ACTIONS)]
+"""What a rule does, in its order."""
+
+
+def told(**words: JsonValue) -> Any:
+    """Return what a field's JSON Schema says beside its type; `findings` judge it, with a better message."""
+    return Field(json_schema_extra=words)
+
+
+def exactly_one(*keys: str) -> dict[str, JsonValue]:
+    """Return what the schema of a model says of which one of these keys is given, and only one."""
+    return {"oneOf": [{"required": [key]} for key in keys]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +72,14 @@ class Closed(BaseModel):
         hide_input_in_errors=True,
     )
 
-    later: ClassVar[Mapping[str, str]] = {}
-    """Keys that the language has elsewhere or later, and what to do instead."""
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Keys that the language has and this version does not know."""
     elsewhere: ClassVar[Mapping[str, str]] = {}
     """Keys that authors bring from other tools, and what they are called here."""
 
 
-_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_NAME = re.compile(rf"(?:{_LABEL}\.)?{_LABEL}\Z")
-NAME_PATTERN = rf"^({_LABEL}\.)?{_LABEL}$"
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\Z")
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 
 def _name(value: Any) -> Any:
@@ -75,18 +90,8 @@ def _name(value: Any) -> Any:
     return value
 
 
-def tenant_of(name: str) -> str:
-    """Return whose a document of this name is: `acme` for `acme.overspeed`, no text for everybody's."""
-    return name.rpartition(".")[0]
-
-
-def within(tenant: str, name: str) -> str:
-    """Return the full name of what a tenant calls `name`."""
-    return f"{tenant}.{name}" if tenant else name
-
-
 Name = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
-"""What can be a Kubernetes name, a metric's label and a part of an id; a dot ends a tenant's name."""
+"""A name that can be a Kubernetes name, a metric's label and a part of an id."""
 
 
 def _expression(value: Any) -> Any:
@@ -97,7 +102,9 @@ def _expression(value: Any) -> Any:
     return value
 
 
-Expression = Annotated[str, BeforeValidator(_expression, json_schema_input_type=str | bool)]
+Expression = Annotated[
+    str, BeforeValidator(_expression, json_schema_input_type=str | bool), told(minLength=1)
+]
 """CEL text; YAML's own true and false are read as the expressions of that name."""
 
 Template = str
@@ -111,11 +118,6 @@ class Metadata(Closed):
     namespace: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def tenant(self) -> str:
-        """Whose the document is; no text where it is everybody's."""
-        return tenant_of(self.name)
 
     @property
     def meant(self) -> frozenset[str]:

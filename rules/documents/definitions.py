@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rules.documents.closed import Closed, Document, Expression, Finding, Many
+from rules.documents.closed import Closed, Document, Expression, Finding, Many, told
 from rules.documents.diagnostics import Path, quote
 
 MOST_DEFINITIONS = 1_000
@@ -34,7 +34,7 @@ class NamedParameter(Closed):
 class NamedExpression(Closed):
     """An expression and the parameters that it is called with, in their order."""
 
-    parameters: Many[NamedParameter] = ()
+    parameters: Annotated[Many[NamedParameter], told(maxItems=MOST_PARAMETERS)] = ()
     is_: Annotated[Expression, Field(alias="is")]
     description: str | None = None
 
@@ -50,8 +50,12 @@ class NamedExpression(Closed):
 class DefinitionsSpec(Closed):
     """See docs/reuse.md, which describes each field."""
 
-    expressions: dict[str, Expression | NamedExpression] = Field(default_factory=dict)
-    lists: dict[str, Many[Scalar]] = Field(default_factory=dict)
+    expressions: Annotated[dict[str, Expression | NamedExpression], told(maxProperties=MOST_DEFINITIONS)] = (
+        Field(default_factory=dict)
+    )
+    lists: Annotated[dict[str, Many[Scalar]], told(maxProperties=MOST_DEFINITIONS)] = Field(
+        default_factory=dict
+    )
 
     elsewhere: ClassVar = {"macros": "expressions", "conditions": "expressions", "list": "lists"}
 

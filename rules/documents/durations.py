@@ -25,7 +25,8 @@ UNITS: dict[str, int] = {
 LONGEST_MS = 10 * 366 * UNITS["d"]
 """Ten years. What is longer is a slip of the pen, and would overflow sums further on."""
 
-PATTERN = r"^(?=[0-9])(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m(?!s))?(?:[0-9]+s)?(?:[0-9]+ms)?$"
+PATTERN = r"^(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?(?:[0-9]+ms)?$"
+"""Of a text that is not empty. Nothing looks ahead: Kubernetes reads patterns with RE2."""
 _WHOLE = re.compile(PATTERN.removesuffix("$") + r"\Z")
 _PART = re.compile(r"([0-9]+)(ms|[wdhms])")
 _LONGEST_TEXT = 40
@@ -46,7 +47,7 @@ class NamedDuration(int):
 
 def parse_duration(text: str) -> int:
     """Return the milliseconds of `text`; raise ValueError with a sentence for the author."""
-    if len(text) > _LONGEST_TEXT or not _WHOLE.match(text):
+    if not 0 < len(text) <= _LONGEST_TEXT or not _WHOLE.match(text):
         raise ValueError("a duration is written like 30s, 5m, 1h30m or 250ms")
     total = sum(int(amount) * UNITS[unit] for amount, unit in _PART.findall(text))
     if total > LONGEST_MS:
@@ -110,7 +111,8 @@ class _DurationText:
     def __get_pydantic_json_schema__(
         cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "pattern": FIELD_PATTERN, "examples": ["30s", "5m", "1h30m", "250ms"]}
+        examples = ["30s", "5m", "1h30m", "250ms"]
+        return {"type": "string", "minLength": 1, "pattern": FIELD_PATTERN, "examples": examples}
 
 
 Duration = Annotated[int, _DurationText]

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rules.documents.adaptable import Adaptable
-from rules.documents.closed import Closed, Expression, Finding, Many
+from rules.documents.closed import Closed, Expression, Finding, Many, told
 from rules.documents.definitions import Scalar
 from rules.documents.diagnostics import Path, quote
 
@@ -26,7 +26,7 @@ class RuleException(Closed):
     """Where every field compares with the values of one row, the rule does not hold."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
-    fields: Many[Expression]
+    fields: Annotated[Many[Expression], told(minItems=1, maxItems=MOST_FIELDS)]
     comparisons: Many[Comparison] = ()
     """One for each field; without them each is `==`."""
     values: Many[Row] = ()
@@ -67,7 +67,7 @@ class RuleException(Closed):
 class Exceptable(Adaptable):
     """The part of a `spec` that is the same for every kind of rule with a condition."""
 
-    exceptions: Many[RuleException] = ()
+    exceptions: Annotated[Many[RuleException], told(maxItems=MOST_EXCEPTIONS)] = ()
 
     def adaptable_findings(self) -> Iterator[Finding]:
         """Yield faults of the parameters and of the exceptions."""

@@ -6,23 +6,24 @@ distances are computed.
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue
 
-from rules.documents.closed import Closed, Document, Finding, Many
+from rules.documents.closed import Closed, Document, Finding, Many, exactly_one, told
 from rules.documents.diagnostics import Path, quote
-from rules.geometry import Fault, Shape, read_circle, read_corridor, read_geometry
+from rules.geometry import MOST_METERS, Fault, Shape, read_circle, read_corridor, read_geometry
 
 GEOMETRIES = ("Polygon", "MultiPolygon")
+Metres = Annotated[float, told(exclusiveMinimum=0, maximum=MOST_METERS)]
 
 
 class Circle(Closed):
     """All places at most `radiusMeters` away."""
 
-    latitude: float
-    longitude: float
-    radius_meters: float
+    latitude: Annotated[float, told(minimum=-90, maximum=90)]
+    longitude: Annotated[float, told(minimum=-180, maximum=180)]
+    radius_meters: Metres
 
     elsewhere: ClassVar = {
         "lat": "latitude",
@@ -36,7 +37,7 @@ class Corridor(Closed):
     """All places at most half of `widthMeters` from a line of positions."""
 
     line: JsonValue
-    width_meters: float
+    width_meters: Metres
 
     elsewhere: ClassVar = {"width": "widthMeters", "coordinates": "line", "path": "line"}
 
@@ -44,13 +45,15 @@ class Corridor(Closed):
 class Geometry(Closed):
     """A GeoJSON geometry; its bounding box is not looked at."""
 
-    type: str
+    type: Annotated[str, told(enum=list(GEOMETRIES))]
     coordinates: JsonValue = None
     bbox: Many[float] | None = None
 
 
 class GeofenceSpec(Closed):
     """See docs/geofences.md, which describes each field."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one("geometry", "circle", "corridor"))
 
     geometry: Geometry | None = None
     circle: Circle | None = None

@@ -6,11 +6,21 @@ The life of a visit is unknown, outside, entering, inside, exiting; docs/geofenc
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from rules.documents.alert_rule import Command, Publish, Severity
 from rules.documents.amounts import AMOUNT
-from rules.documents.closed import Closed, Document, Expression, Finding, Many, Name, Template
+from rules.documents.closed import (
+    Actions,
+    Closed,
+    Document,
+    Expression,
+    Finding,
+    Many,
+    Name,
+    Template,
+    exactly_one,
+)
 from rules.documents.diagnostics import quote
 from rules.documents.durations import Duration
 from rules.documents.exceptions import Exceptable
@@ -45,6 +55,8 @@ class SpeedLimit(Closed):
 class FenceAction(Closed):
     """Exactly one of `command` and `publish`, and the event upon which it acts."""
 
+    model_config = ConfigDict(json_schema_extra=exactly_one("command", "publish"))
+
     upon: Literal["every", "enter", "exit", "dwell", "cross", "speeding"] = "every"
     command: Command | None = None
     publish: Publish | None = None
@@ -68,7 +80,7 @@ class GeofenceRuleSpec(Exceptable):
     severity: Severity = "info"
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)
-    actions: Many[FenceAction] = ()
+    actions: Actions[FenceAction] = ()
 
     elsewhere: ClassVar = {
         "fence": "fences",

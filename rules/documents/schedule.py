@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from rules.documents.closed import Closed, Finding, Many
+from rules.documents.closed import Closed, Finding, Many, told
 from rules.documents.diagnostics import Path, did_you_mean
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -100,7 +100,7 @@ TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 class Span(Closed):
     """From a time of day to another, on some days; it ends on the next day if `to` is not after `from`."""
 
-    days: Many[Weekday] = WEEKDAYS
+    days: Annotated[Many[Weekday], told(minItems=1)] = WEEKDAYS
     """The days on which it begins."""
     from_: Annotated[TimeOfDay, Field(alias="from")] = 0
     """The first minute; in quotes, or YAML 1.1 reads a number."""

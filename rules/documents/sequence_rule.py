@@ -6,10 +6,20 @@ The words are those of Flink's library for patterns of events; docs/rules.md say
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from rules.documents.alert_rule import Action, Severity
-from rules.documents.closed import Closed, Document, Expression, Finding, Many, Template
+from rules.documents.closed import (
+    Actions,
+    Closed,
+    Document,
+    Expression,
+    Finding,
+    Many,
+    Template,
+    exactly_one,
+    told,
+)
 from rules.documents.diagnostics import Path, quote
 from rules.documents.durations import Duration, format_duration
 from rules.documents.exceptions import Exceptable
@@ -30,6 +40,8 @@ class Times(Closed):
 class Step(Closed):
     """A message for which `when` holds, or a time in which `not` does not."""
 
+    model_config = ConfigDict(json_schema_extra=exactly_one("when", "not"))
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
     when: Expression | None = None
     not_: Annotated[Expression | None, Field(alias="not")] = None
@@ -48,6 +60,8 @@ class Step(Closed):
 class SkipTo(Closed):
     """Exactly one of the two, with the name of a step."""
 
+    model_config = ConfigDict(json_schema_extra=exactly_one("toFirst", "toLast"))
+
     to_first: str | None = None
     to_last: str | None = None
 
@@ -57,24 +71,24 @@ class OnTimeout(Closed):
 
     severity: Severity = "warning"
     annotations: dict[str, Template] = Field(default_factory=dict)
-    actions: Many[Action] = ()
+    actions: Actions[Action] = ()
 
 
 class SequenceRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None
-    steps: Many[Step]
+    steps: Annotated[Many[Step], told(minItems=1, maxItems=MOST_STEPS)]
     within_ms: Duration
     contiguity: Literal["strict", "relaxed", "relaxedAny"] = "relaxed"
     skip: Literal["pastLastEvent", "noSkip", "toNext"] | SkipTo = "pastLastEvent"
     cooldown_ms: Duration = 0
-    schedule: Many[Span] | None = None
+    schedule: Annotated[Many[Span] | None, told(minItems=1)] = None
     """When the rule applies; all messages of a match are in one opening."""
     severity: Severity = "warning"
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, Template] = Field(default_factory=dict)
-    actions: Many[Action] = ()
+    actions: Actions[Action] = ()
     on_timeout: OnTimeout | None = None
 
     elsewhere: ClassVar = {

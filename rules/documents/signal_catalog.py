@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from rules.documents.closed import Closed, Document, Finding, Many
+from rules.documents.closed import Closed, Document, Finding, Many, told
 from rules.documents.diagnostics import quote
 from rules.documents.durations import UNITS, Duration
 
@@ -101,8 +101,8 @@ class Signal(Closed):
     unit: str | None = None
     min: float | None = None
     max: float | None = None
-    allowed: Many[str | int | float] | None = None
-    alias: str | None = None
+    allowed: Annotated[Many[str | int | float] | None, told(minItems=1)] = None
+    alias: Annotated[str | None, told(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", maxLength=200)] = None
     stale_after_ms: Duration | None = None
     description: str | None = None
 

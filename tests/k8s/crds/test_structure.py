@@ -1,0 +1,80 @@
+"""The CRDs are made from the models, and have the only form that Kubernetes takes."""
+
+import re
+
+import pytest
+
+from k8s.crds import CUSTOM_KINDS, DOCUMENT_KINDS, definition, directory, texts, write
+from k8s.crds.__main__ import main
+from rules.documents import KINDS
+
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
+INT = "x-kubernetes-int-or-string"
+KIND_NAMES = [each.kind.name for each in CUSTOM_KINDS]
+
+
+def schema_of(custom):
+    (version,) = definition(custom)["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]
+
+
+def parts(schema, path=()):
+    """Every schema inside, with its path; those of anyOf, oneOf and not are no schemas of values."""
+    yield path, schema
+    for key, part in schema.get("properties", {}).items():
+        yield from parts(part, (*path, key))
+    if "items" in schema:
+        yield from parts(schema["items"], (*path, "[]"))
+    if "additionalProperties" in schema:
+        yield from parts(schema["additionalProperties"], (*path, "*"))
+
+
+def test_the_charts_files_are_made_from_the_models():
+    """`python -m k8s.crds write` writes them anew; a reviewer reads the difference."""
+    found = {path.name: path.read_text(encoding="utf-8") for path in directory().glob("*.yaml")}
+    assert found == texts()
+
+
+def test_files_of_kinds_that_are_gone_are_taken_away(tmp_path):
+    (tmp_path / "olds.yaml").write_text("kind: Old\n")
+    assert [path.name for path in write(tmp_path)] == list(texts())
+    assert {path.name for path in tmp_path.iterdir()} == set(texts())
+
+
+def test_print_shows_every_kind(capsys):
+    assert main(["print"]) == 0
+    assert re.findall(r"^    kind: (\w+)$", capsys.readouterr().out, re.MULTILINE) == KIND_NAMES
+    assert main(["prnt"]) == 2
+
+
+def test_every_kind_that_a_rule_set_holds_has_a_crd_and_no_other():
+    assert [each.kind.name for each in DOCUMENT_KINDS] == [name for name in KINDS if name != "RuleTest"]
+
+
+@pytest.mark.parametrize("custom", CUSTOM_KINDS, ids=KIND_NAMES)
+def test_every_value_has_one_type_or_says_that_it_has_none(custom):
+    for path, part in parts(schema_of(custom)):
+        assert "type" in part or PRESERVE in part or INT in part, path
+        assert "$ref" not in part, path
+        assert "anyOf" not in part, path
+
+
+@pytest.mark.parametrize("custom", CUSTOM_KINDS, ids=KIND_NAMES)
+def test_no_pattern_looks_ahead(custom):
+    patterns = [part["pattern"] for _, part in parts(schema_of(custom)) if "pattern" in part]
+    assert patterns
+    assert [pattern for pattern in patterns if "(?=" in pattern or "(?!" in pattern] == []
+
+
+@pytest.mark.parametrize("custom", DOCUMENT_KINDS, ids=KIND_NAMES[:-1])
+def test_a_rule_document_stays_as_it_was_written(custom):
+    assert [path for path, part in parts(schema_of(custom)) if "default" in part] == []
+
+
+def test_names_short_names_and_plurals_are_used_once():
+    words = [
+        word
+        for custom in CUSTOM_KINDS
+        for word in (custom.kind.plural, custom.kind.name.lower(), *custom.short_names)
+    ]
+    assert len(set(words)) >= len(words) - 1  # definitions are their own plural
