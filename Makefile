@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+BASE   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench mutants lock clean setup
+.PHONY: help demo test lint types bench mutants lock image clean setup
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,10 +26,17 @@ bench: setup ## The figures of the README, each beside a peer in the same run
 mutants: setup ## Break twenty chosen lines, one at a time: a test must notice each
 	@$(BIN)/python -m tests.mutations $(ARGS)
 
-lock: setup ## Resolve requirements.lock anew from pyproject.toml
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+
+lock: setup ## Resolve requirements.lock anew from pyproject.toml, and the image's two from it
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-	  --python-version 3.11 --all-extras --group test pyproject.toml -o requirements.lock
+	@$(LOCK) --all-extras --group test pyproject.toml -o requirements.lock
+	@$(LOCK) --extra k8s -c requirements.lock pyproject.toml -o k8s/image/requirements.lock
+	@grep -o '^hatchling==[^ ]*' requirements.lock | $(LOCK) -c requirements.lock - -o k8s/image/build.lock
+
+image: ## Build the image by docker (BASE=python:3.11-slim@sha256:…, see docs/kubernetes-install.md)
+	@case '$(BASE)' in *@sha256:*) ;; *) echo 'BASE must name a digest: make image BASE=python:3.11-slim@sha256:…' >&2; exit 2 ;; esac
+	docker build --file k8s/image/Dockerfile --build-arg BASE='$(BASE)' --build-arg REVISION="$$(git rev-parse HEAD)" --tag telltale .
 
 clean: ## Remove the environment and what tools left behind
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -87,6 +87,13 @@ def _late(value: Any, _headers: Mapping[str, str]) -> str:
     return f"{value['rule']:<24}  {_telemetry(value, {})}"
 
 
+def _shadow(value: Any, headers: Mapping[str, str]) -> str:
+    logical, record = value["topic"], value["record"]
+    describe = _LINES.get(logical) if logical.startswith("vehicle.") else None
+    what = _short(record, None) if describe is None else describe(record, headers)
+    return f"{value['track']:<6}  {logical:<22}  {what}"
+
+
 def _telemetry(value: Any, _headers: Mapping[str, str]) -> str:
     if "vehicleId" not in value:
         return "(tick)"
@@ -105,6 +112,7 @@ _LINES: dict[str, Callable[[Any, Mapping[str, str]], str]] = {
     "vehicle.alerts": _alert,
     "vehicle.aggregates": _aggregate,
     "vehicle.late": _late,
+    "telltale.shadow": _shadow,
     "vehicle.commands": _command,
     "vehicle.command-deliveries": _delivery,
     "vehicle.command-status": _delivery,

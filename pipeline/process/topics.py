@@ -165,6 +165,14 @@ _LIST: Final = (
         schema="command-status.json",
         event_type="dev.telltale.command-status",
     ),
+    Topic(
+        "telltale.shadow",
+        "what shadows, and stable rules beside a candidate, would have written",
+        VEHICLE,
+        7,
+        schema="shadow.json",
+        event_type="dev.telltale.shadow",
+    ),
     Topic("telltale.rules", "rule documents, manifests and the head", "content hash", single=True),
     Topic(
         "telltale.rule-status",

@@ -14,12 +14,13 @@ from typing import TypeVar
 from rules.compile.absence_rules import absence_rule
 from rules.compile.aggregation_rules import aggregation_rule
 from rules.compile.alert_rules import alert_rule
-from rules.compile.definitions import named
 from rules.compile.fences import far_fences, fences_of, positionless
 from rules.compile.geofence_rules import geofence_rule
 from rules.compile.parameters import note_unused, with_parameters, words_of
 from rules.compile.parts import Vocabulary
+from rules.compile.rollouts import rollout_of, shadows_of, two_modes
 from rules.compile.sequence_rules import sequence_rule
+from rules.compile.tenants import add_tenants
 from rules.documents import AlertRule, Diagnostic, Document, Loaded, Placed, RuleTest, SignalCatalog
 from rules.engine import Rule, RuleSet, Signal
 from rules.engine.ruleset import Absence, Aggregation, FenceRule, Pattern
@@ -60,6 +61,7 @@ def compile_rules(
         )
         findings += [*vocabulary.findings, *far_fences(loaded)]
         findings += positionless(catalog, fences)
+    findings += two_modes(loaded)
     if any(finding.severity == "error" for finding in findings):
         return findings
     signals = {} if catalog is None else catalog.document.spec.signals
@@ -76,6 +78,8 @@ def compile_rules(
         fences=fences,
         fence_labels=fence_labels,
         fence_rules=tuple(fence_rules),
+        shadows=shadows_of(loaded),
+        rollout=rollout_of(loaded),
     )
 
 
@@ -83,8 +87,10 @@ def vocabulary_of(
     loaded: Loaded, catalog: SignalCatalog, fences: Mapping[str, Shape], lineages: Mapping[str, int]
 ) -> Vocabulary:
     """Return what the expressions of a set may name; what is wrong with it is among its findings."""
-    vocabulary = Vocabulary(catalog, lineages, fences, words=words_of(loaded.running))
-    vocabulary.define(named(vocabulary, loaded.definitions))
+    vocabulary = Vocabulary(
+        catalog, lineages, fences, words=words_of(loaded.running), seen={name: name for name in fences}
+    )
+    add_tenants(vocabulary, loaded)
     return vocabulary
 
 

@@ -15,7 +15,7 @@ def absence_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Absence |
     names = vocabulary.selector()
     exceptions = Exceptions(part, names)
     if exceptions and part.is_right:
-        vehicles = exceptions.unless(names, spec.vehicles or "true", ("spec", "vehicles"))
+        vehicles = exceptions.unless(names, part.selecting(spec.vehicles) or "true", ("spec", "vehicles"))
     signals = frozenset[str]() if spec.absent_for is None else _signals(part, spec.absent_for)
     ladder = tuple(ladder_of(part))
     value = value_of(part, None)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
-from rules.documents import NUMERIC, GeofenceRule, Placed, did_you_mean, quote
+from rules.documents import NUMERIC, GeofenceRule, Placed, did_you_mean, quote, tenant_of
 from rules.documents.geofence_rule import SpeedLimit as WrittenLimit
 from rules.engine.ruleset import FenceRule, SpeedLimit
 from rules.language import DOUBLE, STRING, Environment
@@ -30,7 +30,9 @@ def geofence_rule(
     vehicles = part.vehicles(spec.vehicles)
     exceptions = Exceptions(part, vocabulary.selector())
     if exceptions and part.is_right:
-        vehicles = exceptions.unless(vocabulary.selector(), spec.vehicles or "true", ("spec", "vehicles"))
+        vehicles = exceptions.unless(
+            vocabulary.selector(), part.selecting(spec.vehicles) or "true", ("spec", "vehicles")
+        )
     if not part.is_right or any(placed.document.findings()):
         return None
     name = placed.document.metadata.name
@@ -57,15 +59,18 @@ def geofence_rule(
 def _fences(part: Part, labels: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
     """The fences, in the order of their names."""
     selector = part.placed.document.spec.fences
+    seen = part.vocabulary.seen
     for index, name in enumerate(selector.names):
-        if name not in labels:
-            hint = did_you_mean(name, labels) or "load its Geofence with the rules"
+        if name not in seen:
+            hint = did_you_mean(name, seen) or "load its Geofence with the rules"
             path = ("spec", "fences", "names", index)
             part.find("TT210", path, f"undeclared fence {quote(name)}", hint=hint)
     if selector.names:
-        return tuple(sorted(set(selector.names) & labels.keys()))
+        return tuple(sorted({seen[name] for name in selector.names if name in seen}))
     wanted = selector.match_labels.items()
-    found = tuple(sorted(name for name, its in labels.items() if wanted <= its.items()))
+    ours = ("", part.placed.document.metadata.tenant)
+    among = {name for name in seen.values() if tenant_of(name) in ours}
+    found = tuple(sorted(name for name in among if wanted <= labels[name].items()))
     if wanted and not found:
         message = "no fence of this set has these labels"
         part.find("TT213", ("spec", "fences", "matchLabels"), message, severity="warning")

@@ -10,7 +10,8 @@ from rules.language import Named, Type, constant, constant_duration, definition_
 
 
 def with_parameters(vocabulary: Vocabulary, placed: Placed[Any]) -> Vocabulary:
-    """Return what the expressions of one rule may name; the set's own vocabulary, if it has no parameters."""
+    """Return what the expressions of one rule may name: its tenant's vocabulary, and its own parameters."""
+    vocabulary = vocabulary.tenants.get(placed.document.metadata.tenant, vocabulary)
     spec = placed.document.spec
     if not isinstance(spec, Adaptable) or not spec.parameters:
         return vocabulary

@@ -69,6 +69,10 @@ class Vocabulary:
     """What of `named` an expression has used."""
     words: Mapping[str, Type] = field(default_factory=dict)
     """Words that rules bring with them: declared for all at once they cost each rule nothing."""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """Fences by the names that they have here -> full names."""
+    tenants: dict[str, "Vocabulary"] = field(default_factory=dict)
+    """What each tenant's documents may name."""
 
     def environment(self, **names: Type) -> Environment:
         """The names of expressions: signals, aliases, `vehicle.id`, and `names`, such as a text's `value`."""
@@ -76,6 +80,8 @@ class Vocabulary:
         if key not in self._environments:
             if self._set is not None:
                 made = self._set.environment(**names).naming(self.named.values(), self.used)
+                if self.seen is not self._set.seen:
+                    made = made.seeing(self.seen)
             else:
                 made = Environment(
                     _types(self.catalog),
@@ -100,7 +106,11 @@ class Vocabulary:
     def with_words(self, named: Mapping[str, Named]) -> "Vocabulary":
         """Return the vocabulary of one rule, which has words of its own; findings are shared."""
         words = {**self.named, **named}
-        return replace(self, named=words, used=set(), _environments={}, _set=self._set or self)
+        return replace(self, named=words, used=set(), _environments={}, _set=self)
+
+    def of_tenant(self, seen: Mapping[str, str]) -> "Vocabulary":
+        """Return what a tenant's documents may name, which sees these fences; findings are shared."""
+        return replace(self, seen=seen, used=set(), _environments={}, _set=self)
 
     def clash(self, name: str) -> str | None:
         """Say what else `name` means; None if nothing."""
@@ -180,10 +190,10 @@ class Part:
         return None
 
     def vehicles(self, text: str | None) -> Compiled | None:
-        """The selector `spec.vehicles`; None where there is none."""
-        if text is None:
-            return None
+        """The selector `spec.vehicles`, of the tenant's vehicles alone; None where there is none."""
         path = ("spec", "vehicles")
+        if text is None:
+            return None if (own := self.selecting(None)) is None else self._own_vehicles(own)
         selector = self.vocabulary.selector()
         problems = selector.compile(text, BOOL)
         if isinstance(problems, list) and not any("cannot be used here" in it.message for it in problems):
@@ -196,7 +206,20 @@ class Part:
                 )
                 self.find("TT230", path, message, hint=hint)
                 return None
-        return self.expression(selector, text, path, BOOL)
+        compiled = self.expression(selector, text, path, BOOL)
+        own = self.selecting(text)
+        return compiled if compiled is None or own == text or own is None else self._own_vehicles(own)
+
+    def selecting(self, text: str | None) -> str | None:
+        """What `spec.vehicles` comes to: of a tenant's vehicles alone, whatever it says of others."""
+        tenant = self.placed.document.metadata.tenant
+        if not tenant:
+            return text
+        own = f'vehicle.id.startsWith("{tenant}/")'
+        return own if text is None else f"({text}\n) && {own}"
+
+    def _own_vehicles(self, text: str) -> Compiled | None:
+        return self.expression(self.vocabulary.selector(), text, ("spec", "vehicles"), BOOL)
 
     def text(self, environment: Environment, text: str, path: Path) -> str | Template:
         """Compile one text; without a hole it stays what it is."""

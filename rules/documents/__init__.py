@@ -19,7 +19,7 @@ from rules.documents.alert_rule import (
     Severity,
     Upon,
 )
-from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata
+from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata, tenant_of, within
 from rules.documents.codes import CODES, Code
 from rules.documents.definitions import (
     Definitions,
@@ -35,8 +35,10 @@ from rules.documents.exceptions import Exceptable, RuleException
 from rules.documents.geofence import Geofence, GeofenceSpec
 from rules.documents.geofence_rule import FenceAction, GeofenceRule, GeofenceRuleSpec
 from rules.documents.load import load
+from rules.documents.mode import Mode
 from rules.documents.parse import KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
+from rules.documents.rollout import RollBackIf, Rollout, RolloutSpec
 from rules.documents.rule_test import Expectation, Happening, RuleTest, RuleTestSpec
 from rules.documents.schedule import WEEKDAYS, Span
 from rules.documents.schema import editor_schema, schema_of
@@ -96,6 +98,7 @@ __all__ = [
     "Happening",
     "Loaded",
     "Metadata",
+    "Mode",
     "NamedExpression",
     "NamedParameter",
     "OnTimeout",
@@ -103,6 +106,9 @@ __all__ = [
     "Placed",
     "Position",
     "Publish",
+    "RollBackIf",
+    "Rollout",
+    "RolloutSpec",
     "RuleException",
     "RuleTest",
     "RuleTestSpec",
@@ -133,6 +139,8 @@ __all__ = [
     "quote",
     "read_vss",
     "schema_of",
+    "tenant_of",
+    "within",
     "write_path",
     "written",
 ]

@@ -14,6 +14,7 @@ from rules.documents.closed import Closed, Finding, Many, told
 from rules.documents.definitions import MOST_PARAMETERS, Scalar, ValueType, written
 from rules.documents.diagnostics import Path
 from rules.documents.durations import DURATIONS, parse_duration
+from rules.documents.mode import Moded
 
 _WORDED = {"double": "a number", "boolean": "true or false", "string": "a text", "duration": "a duration"}
 _TYPES = {"double": float, "boolean": bool, "string": str, "duration": str}
@@ -69,7 +70,7 @@ class Parameter(Closed):
             yield Finding("TT091", (*path, "default"), wrong, "a default is a value that is allowed")
 
 
-class Adaptable(Closed):
+class Adaptable(Moded):
     """The part of a rule's `spec` that is the same for every kind."""
 
     parameters: Annotated[dict[str, Parameter], told(maxProperties=MOST_PARAMETERS)] = Field(

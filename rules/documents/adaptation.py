@@ -24,6 +24,7 @@ from rules.documents.closed import (
 from rules.documents.definitions import Scalar
 from rules.documents.exceptions import Row
 from rules.documents.geofence_rule import FenceAction
+from rules.documents.mode import Mode
 
 
 class ActionsChange(Closed):
@@ -44,6 +45,7 @@ class AdaptationSpec(Closed):
 
     rule: Name
     enabled: bool = True
+    mode: Mode | None = None
     parameters: dict[str, Scalar] = Field(default_factory=dict)
     severity: Annotated[Severity | Many[Rung] | None, told(minItems=1, maxItems=3)] = None
     labels: dict[str, str] = Field(default_factory=dict)

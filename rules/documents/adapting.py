@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rules.documents.adaptable import Adaptable, values_of
 from rules.documents.adaptation import Adaptation, AdaptationSpec
-from rules.documents.closed import Document
+from rules.documents.closed import Document, within
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote, write_path
 from rules.documents.durations import RESOLVED
 from rules.documents.exceptions import Row
@@ -37,17 +37,25 @@ def adapt(
     adaptations: list[Placed[Any]] = [each for each in documents if isinstance(each.document, Adaptation)]
     rules = [each for each in documents if _is_adaptable(each.document)]
     diagnostics = list(_unknown_rules(adaptations, rules, frozenset(broken)))
+    ours: dict[str, list[Placed[Any]]] = {}
+    for each in adaptations:
+        ours.setdefault(_rule_of(each), []).append(each)
     running: list[Placed[Document]] = []
     for placed in documents:
         if not _is_adaptable(placed.document):
             running.append(placed)
             continue
         name = placed.document.metadata.name
-        ours = [each for each in adaptations if each.document.spec.rule == name]
-        made = _Merging(placed).merged(sorted(ours, key=_turn), diagnostics)
+        made = _Merging(placed).merged(sorted(ours.get(name, ()), key=_turn), diagnostics)
         if made is not None:
             running.append(made)
     return tuple(running), diagnostics
+
+
+def _rule_of(adaptation: Placed[Any]) -> str:
+    """The full name of the rule that it is about: a tenant's adaptation is of its own rules alone."""
+    document = adaptation.document
+    return within(document.metadata.tenant, document.spec.rule)
 
 
 def _turn(adaptation: Placed[Any]) -> tuple[bool, str]:
@@ -63,7 +71,7 @@ def _unknown_rules(
     for each in rules:
         named.setdefault(each.document.metadata.name, []).append(each)
     for placed in adaptations:
-        rule = placed.document.spec.rule
+        rule = _rule_of(placed)
         if rule not in named and rule not in broken:
             hint = did_you_mean(rule, named) or "load the file of the rule together with this one"
             yield placed.diagnostic(
@@ -134,7 +142,7 @@ class _Merging:
             yield from self._parameter(adaptation, spec, name, value)
         for name, rows in said.exceptions.items():
             yield from self._exception(adaptation, spec, name, rows)
-        for key in ("severity", *_MAPPINGS, "actions"):
+        for key in ("severity", "mode", *_MAPPINGS, "actions"):
             if key not in written or written[key].value is None:
                 continue
             home = self._home(spec, key)
@@ -143,7 +151,7 @@ class _Merging:
                 if "alert" in type(rule.spec).model_fields:
                     message = f"only an alert has {key}, and {quote(rule.metadata.name)} gives none"
                 yield adaptation.diagnostic("TT243", ("spec", key), message, of_key=True)
-            elif key == "severity":
+            elif key in ("severity", "mode"):
                 yield from self._put(adaptation, home, ("spec", key))
             elif key == "actions":
                 yield from self._actions(adaptation, home)

@@ -125,7 +125,6 @@ class AggregationRuleSpec(Exceptable):
     emit: Literal["onClose", "onUpdate"] | Every = "onClose"
     alert: AggregateAlert | None = None
 
-    later: ClassVar = frozenset({"mode", "rollout"})
     elsewhere: ClassVar = {
         "when": "where",
         "filter": "where",

@@ -123,7 +123,6 @@ class AlertRuleSpec(Exceptable):
     annotations: dict[str, Template] = Field(default_factory=dict)
     actions: Actions[Action] = ()
 
-    later: ClassVar = frozenset({"mode", "rollout"})
     elsewhere: ClassVar = {
         "expr": "when",
         "condition": "when",

@@ -72,14 +72,15 @@ class Closed(BaseModel):
         hide_input_in_errors=True,
     )
 
-    later: ClassVar[frozenset[str]] = frozenset()
-    """Keys that the language has and this version does not know."""
+    later: ClassVar[Mapping[str, str]] = {}
+    """Keys that the language has elsewhere or later, and what to do instead."""
     elsewhere: ClassVar[Mapping[str, str]] = {}
     """Keys that authors bring from other tools, and what they are called here."""
 
 
-_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\Z")
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_NAME = re.compile(rf"(?:{_LABEL}\.)?{_LABEL}\Z")
+NAME_PATTERN = rf"^({_LABEL}\.)?{_LABEL}$"
 
 
 def _name(value: Any) -> Any:
@@ -90,8 +91,18 @@ def _name(value: Any) -> Any:
     return value
 
 
+def tenant_of(name: str) -> str:
+    """Return whose a document of this name is: `acme` for `acme.overspeed`, no text for everybody's."""
+    return name.rpartition(".")[0]
+
+
+def within(tenant: str, name: str) -> str:
+    """Return the full name of what a tenant calls `name`."""
+    return f"{tenant}.{name}" if tenant else name
+
+
 Name = Annotated[str, BeforeValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
-"""A name that can be a Kubernetes name, a metric's label and a part of an id."""
+"""What can be a Kubernetes name, a metric's label and a part of an id; a dot ends a tenant's name."""
 
 
 def _expression(value: Any) -> Any:
@@ -118,6 +129,11 @@ class Metadata(Closed):
     namespace: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def tenant(self) -> str:
+        """Whose the document is; no text where it is everybody's."""
+        return tenant_of(self.name)
 
     @property
     def meant(self) -> frozenset[str]:

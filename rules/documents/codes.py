@@ -142,6 +142,9 @@ CODES: dict[str, Code] = {
         "An adaptation that changes nothing", "Give it parameters, a severity, labels, actions, or drop it."
     ),
     "TT094": Code("An exception that does not hold together", "Each row has a value for each field."),
+    "TT095": Code(
+        "A rollout that is always taken back", "Leave room between fireRatioBelow and fireRatioAbove."
+    ),
     "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
     "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
     "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),
@@ -168,6 +171,8 @@ CODES: dict[str, Code] = {
     ),
     "TT213": Code("Labels that no fence has", "Compare them with metadata.labels of the fences."),
     "TT214": Code("A speed that is no number", "Name a numeric signal of the catalog, or its alias."),
+    "TT215": Code("More than one rollout", "A set is rolled out as a whole, to one share of the vehicles."),
+    "TT216": Code("One name in two modes", "Rename one of the rules: a name is in shadow, or it is not."),
     "TT220": Code(
         "Not an aggregate",
         "One call: count(), sum(x), avg, min, max, stddev, percentile, distinct, first, last, increase.",

@@ -22,6 +22,7 @@ from rules.documents.geofence import Geofence
 from rules.documents.geofence_rule import GeofenceRule
 from rules.documents.geojson import Complaint, Feature, features
 from rules.documents.placed import Placed
+from rules.documents.rollout import Rollout
 from rules.documents.rule_test import RuleTest
 from rules.documents.sequence_rule import SequenceRule
 from rules.documents.set_checks import Header, set_findings
@@ -39,6 +40,7 @@ KINDS: dict[str, type[Document]] = {
     "Adaptation": Adaptation,
     "GeofenceRule": GeofenceRule,
     "SignalCatalog": SignalCatalog,
+    "Rollout": Rollout,
     "RuleTest": RuleTest,
 }
 
@@ -118,6 +120,11 @@ class Loaded:
     def geofence_rules(self) -> tuple[Placed[GeofenceRule], ...]:
         """The geofence rules in the order in which they were read."""
         return self._of(GeofenceRule)
+
+    @property
+    def rollout(self) -> Placed[Rollout] | None:
+        """What makes a candidate of the set, None where nothing does."""
+        return next(iter(self._of(Rollout)), None)
 
     @property
     def catalogs(self) -> tuple[Placed[SignalCatalog], ...]:

@@ -35,6 +35,10 @@ def set_findings(headers: Sequence[Header]) -> Iterator[Diagnostic]:
     for header in catalogs[1:]:
         message = f"this rule set has a catalog already, at {_place(catalogs[0])}"
         yield _finding("TT202", header, message, "a set has one; load the other set on its own")
+    rollouts = [header for header in headers if header.kind == "Rollout"]
+    for header in rollouts[1:]:
+        message = f"this rule set has a rollout already, at {_place(rollouts[0])}"
+        yield _finding("TT215", header, message, "keep one: it is of the whole set")
     first_header = next((header for header in headers if header.kind != "Geofence"), None)
     if first_header is not None and not catalogs:
         message = "these rules have no signals: no SignalCatalog is among the documents"

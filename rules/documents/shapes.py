@@ -110,7 +110,7 @@ def _unknown_field(model: type[BaseModel], path: Path) -> Finding:
     for owner in _models_at(model, path[:-1]):
         if key in owner.later:
             message = f"this version of Telltale does not run {quote(key)}"
-            return Finding("TT014", path, message, "take it out: it would have no effect", of_key=True)
+            return Finding("TT014", path, message, owner.later[key], of_key=True)
         known = [field.alias or name for name, field in owner.model_fields.items()]
         if key in owner.elsewhere:
             hint: str | None = f"this is called {quote(owner.elsewhere[key])} here"

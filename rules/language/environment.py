@@ -123,6 +123,15 @@ class Environment:
         other._name(self._named | {each.name: each for each in named})
         return other
 
+    def seeing(self, fences: Mapping[str, str]) -> "Environment":
+        """Return an environment that knows these names of fences, each with its full one, and no others.
+
+        Its sources can stand in one function with those of this one.
+        """
+        other = copy(self)
+        other._symbols = self._symbols.seeing(fences)
+        return other
+
     def define(
         self,
         name: str,

@@ -5,6 +5,7 @@ generated function: the same signal is the same local in each, and no two consta
 """
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 from rules.language.history import PREFIXES, fence_read
@@ -37,7 +38,8 @@ class Symbols:
         self, signals: Mapping[str, str], local_names: Mapping[str, str], fences: Collection[str] = ()
     ) -> None:
         """Take (name as written -> canonical name) of the signals, the locals likewise, and fences."""
-        self.fences = fences
+        self.fences: Mapping[str, str] = {fence: fence for fence in fences}
+        """Name as written -> full name."""
         self._fence_slots: dict[str, int] = {}
         self._signals = signals
         self._locals = local_names
@@ -62,9 +64,15 @@ class Symbols:
 
     def fence(self, function: str, fence: str) -> Read:
         """Return the read of what a function says of a fence."""
-        signal = fence_read(function, fence)
+        signal = fence_read(function, self.fences.get(fence, fence))
         slot = self._fence_slots.setdefault(signal, len(self._fence_slots))
         return Read("value", signal, f"{PREFIXES['fence']}_{slot}")
+
+    def seeing(self, fences: Mapping[str, str]) -> "Symbols":
+        """Return the same names with other fences: what is read has one name in both."""
+        other = copy(self)
+        other.fences = fences
+        return other
 
     def window(self, written: str, window: Window) -> Read | None:
         """Return the read of a window over a signal as the author wrote it; None if it is no signal."""

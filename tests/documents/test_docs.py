@@ -19,6 +19,7 @@ from rules.documents import (
     geofence_rule,
     parse,
     parse_duration,
+    rollout,
     rule_test,
     schedule,
     sequence_rule,
@@ -38,6 +39,7 @@ SECTIONS = {
     "Schedule": schedule,
     "Geofence": geofence,
     "GeofenceRule": geofence_rule,
+    "Rollout": rollout,
     "SignalCatalog": signal_catalog,
     "RuleTest": rule_test,
 }
@@ -112,7 +114,7 @@ def test_fields_of_later_are_named():
 def test_the_examples_have_no_findings():
     loaded = parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES))
     assert [each.format() for each in loaded.diagnostics] == []
-    assert len(loaded.documents) == 9
+    assert len(loaded.documents) == 10
 
 
 def test_the_test_of_the_page_about_tests_is_right():

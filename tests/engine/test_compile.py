@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rules import Diagnostic, RuleSet, Source, compile_rules, load, parse
-from tests.engine.rulebook import compiled, rule_set
+from rules.engine import Limits, Rollout
+from tests.engine.rulebook import compiled, document, rule_set
 
 LIBRARY = Path(__file__).parents[2] / "rules" / "library"
 
@@ -163,3 +164,26 @@ spec:
     rules = compile_rules(parse([Source("c.yaml", CATALOG), Source("r.yaml", texts)]))
     assert isinstance(rules, RuleSet), [each.format() for each in rules]
     assert rules.aggregations[0].measures[0].argument is not None
+
+
+def test_a_set_says_which_of_its_rules_are_shadows_and_who_has_it() -> None:
+    """An adaptation may put another's rule in shadow, or take it out."""
+    kept = {"when": "speed > 1"}
+    texts = [
+        CATALOG,
+        document("AlertRule", "one", kept),
+        document("AlertRule", "two", {**kept, "mode": "shadow"}),
+        document("AlertRule", "three", {**kept, "mode": "shadow"}),
+        document("Adaptation", "one-is-tried", {"rule": "one", "mode": "shadow"}),
+        document("Adaptation", "three-acts", {"rule": "three", "mode": "active"}),
+    ]
+    rules = compile_rules(parse([Source(f"{n}.yaml", text) for n, text in enumerate(texts)]))
+    assert isinstance(rules, RuleSet)
+    assert (rules.shadows, rules.rollout) == ({"one", "two"}, None)
+
+    limits = {"afterEvents": 50, "fireRatioAbove": 2, "fireRatioBelow": 0.5, "errorRateAbove": 0.01}
+    spec = {"percent": 12.5, "salt": "s", "rollBackIf": {**limits, "costRatioAbove": 3}}
+    texts = [CATALOG, document("Rollout", "rollout", spec)]
+    rules = compile_rules(parse([Source(f"{n}.yaml", text) for n, text in enumerate(texts)]))
+    assert isinstance(rules, RuleSet)
+    assert rules.rollout == Rollout(12.5, "s", Limits(50, 2.0, 0.5, 0.01, 3.0))

@@ -84,6 +84,21 @@ def record(value: bytes | None, key: bytes | None = b"v1", headers: Any = ()) ->
             "v1            battery-temperature-hourly  2026-01-01T00:00:10.000Z  Vehicle.Speed=131",
             id="late",
         ),
+        pytest.param(
+            "telltale.shadow",
+            EXAMPLES["shadow.json"][0],
+            (),
+            "v1            stable  vehicle.alerts          firing    warning   overspeed                 131"
+            "  since 2026-01-01T00:00:10.000Z  ",
+            id="shadow",
+        ),
+        pytest.param(
+            "telltale.shadow",
+            EXAMPLES["shadow.json"][1],
+            (),
+            "v1            shadow  maintenance.requests    {}",
+            id="shadow-of-a-topic-of-an-author",
+        ),
         pytest.param("vehicle.telemetry", {"receivedAt": "x"}, (), "v1            (tick)", id="tick"),
         pytest.param(
             "vehicle.dead-letter",

@@ -37,6 +37,7 @@ def test_a_stage_has_a_changelog_whose_compaction_is_bounded(stage: str) -> None
 
 def test_the_vehicles_way_has_as_many_partitions_everywhere() -> None:
     assert {entry.partitions(8) for entry in TOPICS.values() if entry.name.startswith("vehicle.")} == {8}
+    assert TOPICS["telltale.shadow"].partitions(8) == 8
     assert TOPICS["telltale.rules"].partitions(8) == TOPICS["telltale.rule-status"].partitions(8) == 1
 
 
