@@ -21,8 +21,20 @@ Names = Annotated[
 @rules_app.command("apply", short_help="Make rule documents the next revision of what runs.")
 def apply_rules(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files or directories of rule documents.", show_default=False)
-    ],
+        list[Path] | None, typer.Argument(help="Files or directories of rule documents.", show_default=False)
+    ] = None,
+    percent: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="For so many of the vehicles, beside what runs. Without paths: change the share.",
+            show_default=False,
+        ),
+    ] = None,
+    salt: Annotated[
+        str | None, typer.Option(help="Another text gives another share.", show_default=False)
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Run these documents alone; without it, beside those that run.")
     ] = False,
@@ -37,13 +49,22 @@ def apply_rules(
     """Check the documents, then make them the next revision: all of it, or nothing.
 
     The stages swap to it between two batches and keep the state of rules (docs/live-rules.md says when).
+    With --percent it is a candidate: promote it, or roll it back.
     Exit code 1 if somebody else changed the rules at the same time, 2 if they are wrong.
     """
     from pipeline.store.commands import apply_files
 
     raise typer.Exit(
         apply_files(
-            paths, config, prune=prune, dry_run=dry_run, message=message, expect=expect, as_json=as_json
+            paths or [],
+            config,
+            prune=prune,
+            percent=percent,
+            salt=salt,
+            dry_run=dry_run,
+            message=message,
+            expect=expect,
+            as_json=as_json,
         )
     )
 
@@ -68,10 +89,23 @@ def roll_back_rules(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Make an earlier revision's documents the next revision: history goes on."""
+    """Make an earlier revision's documents the next revision: history goes on. Ends a rollout, too."""
     from pipeline.store.commands import roll_back
 
     raise typer.Exit(roll_back(config, to=to, dry_run=dry_run, message=message, as_json=as_json))
+
+
+@rules_app.command("promote", short_help="Give all vehicles what a rollout's share has.")
+def promote_rules(
+    dry_run: DryRun = False, message: Message = "", as_json: Json = False, config: Config = None
+) -> None:
+    """Give the candidate's rules to all vehicles: the end of a rollout that went well.
+
+    Exit code 2 if no rollout runs.
+    """
+    from pipeline.store.commands import promote_candidate
+
+    raise typer.Exit(promote_candidate(config, dry_run=dry_run, message=message, as_json=as_json))
 
 
 @rules_app.command("history", short_help="Who changed the rules, when and why.")

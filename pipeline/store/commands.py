@@ -1,4 +1,4 @@
-"""`telltale rules apply|get|history|rollback|delete`: what they do, and what they print."""
+"""`telltale rules apply|get|history|rollback|promote|delete`: what they do."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import asyncio
 import difflib
 import getpass
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.process.failures import ConfigurationError
 from pipeline.process.settings import ProcessSettings, load_settings
+from pipeline.store.changes import Change, merged, promote, propose, revert
 from pipeline.store.log import Conflict, RulesLog
 from pipeline.store.publishing import create_missing, topics_of
-from pipeline.store.revisions import Change, Entry, Manifest, Revisions, merged, propose, revert
+from pipeline.store.revisions import ROLLOUT, Revisions
+from pipeline.store.telling import (
+    change_lines,
+    change_told,
+    manifest_line,
+    manifest_told,
+    role_text,
+    text_difference,
+)
 from rules import Loaded, RuleSet, Source, compile_rules, load, parse
+from rules.documents import API_VERSION
 from rules.instants import format_instant
 
 _OF_A_SET = frozenset(("TT202", "TT203", "TT240"))
@@ -27,13 +38,22 @@ def apply_files(
     config: Path | None,
     *,
     prune: bool,
+    percent: float | None,
+    salt: str | None,
     dry_run: bool,
     message: str,
     expect: int | None,
     as_json: bool,
 ) -> int:
-    """Make the documents the next revision, beside those that run or (`prune`) instead of them."""
-    new = load(paths)
+    """Make the documents the next revision, beside those that run or (`prune`) instead of them.
+
+    `percent` makes a candidate of them, whatever they say; without paths it changes the share.
+    """
+    if percent is None and (not paths or salt is not None):
+        raise ConfigurationError("name files or directories" if not paths else "--salt needs --percent")
+    if prune and not paths:
+        raise ConfigurationError("--prune needs files or directories: what is to stay?")
+    new = load(paths) if paths else Loaded()
     # What documents need that are not among the files may be among those that run.
     alone = [each.format() for each in new.errors if prune or each.code not in _OF_A_SET]
     if alone:
@@ -41,7 +61,12 @@ def apply_files(
 
     def change(revisions: Revisions) -> tuple[Change, Loaded]:
         running = [] if prune or not revisions.head else revisions.sources(revisions.head)
-        loaded = parse(merged(new, running))
+        if new.rollout is not None:
+            running = [source for source in running if not _is_rollout(source)]
+        sources = merged(new, running)
+        if percent is not None:
+            sources = _with_rollout(sources, revisions, percent, salt)
+        loaded = parse(sources)
         _compiled(loaded)
         return propose(revisions, loaded, author=_author(), message=message, at=_now()), loaded
 
@@ -56,6 +81,11 @@ def delete_documents(
     def change(revisions: Revisions) -> tuple[Change, Loaded]:
         running = revisions.sources(revisions.head) if revisions.head else []
         gone = {place for name in names for place in _places(name, [it.name for it in running])}
+        if any(place.startswith(f"{ROLLOUT}/") for place in gone):
+            raise ConfigurationError(
+                "a rollout is not deleted: `telltale rules promote` gives all vehicles the candidate,"
+                " `telltale rules rollback` the rules before it"
+            )
         loaded = parse([source for source in running if source.name not in gone])
         _compiled(loaded)
         return propose(revisions, loaded, author=_author(), message=message, at=_now()), loaded
@@ -69,7 +99,7 @@ def roll_back(config: Path | None, *, to: int | None, dry_run: bool, message: st
     def change(revisions: Revisions) -> tuple[Change, Loaded]:
         target = to
         if target is None:
-            target = revisions.manifest(revisions.head).parent if revisions.head else 0
+            target = revisions.previous()
         if target not in revisions.manifests:
             kept = ", ".join(map(str, sorted(revisions.manifests))) or "none"
             raise ConfigurationError(f"there is no revision {target} to go back to; kept: {kept}")
@@ -79,19 +109,24 @@ def roll_back(config: Path | None, *, to: int | None, dry_run: bool, message: st
     return asyncio.run(_change(config, change, dry_run=dry_run, expect=None, as_json=as_json))
 
 
+def promote_candidate(config: Path | None, *, dry_run: bool, message: str, as_json: bool) -> int:
+    """Give the candidate's documents to all vehicles. Raises ConfigurationError where no rollout runs."""
+
+    def change(revisions: Revisions) -> tuple[Change, Loaded]:
+        made = promote(revisions, author=_author(), message=message, at=_now())
+        return made, revisions.loaded(revisions.head)
+
+    return asyncio.run(_change(config, change, dry_run=dry_run, expect=None, as_json=as_json))
+
+
 def show_history(config: Path | None, *, as_json: bool) -> int:
     """Print all revisions that are kept, the newest first."""
     revisions = asyncio.run(_read(config))
     for manifest in sorted(revisions.manifests.values(), key=lambda it: -it.revision):
         if as_json:
-            print(json.dumps(_manifest(manifest), ensure_ascii=False))
+            print(json.dumps(manifest_told(manifest, revisions), ensure_ascii=False))
         else:
-            mark = "*" if manifest.revision == revisions.head else " "
-            rules = f"{len(manifest.documents)} documents"
-            print(
-                f"{mark} {manifest.revision:>4}  {manifest.at}  {manifest.author:<16}  {rules:<14}"
-                f"  {manifest.message}"
-            )
+            print(manifest_line(manifest, revisions))
     if not revisions.manifests and not as_json:
         print("nothing was applied yet: the stages run the files of their setting `rules`")
     return 0
@@ -107,9 +142,12 @@ def show_documents(
         raise ConfigurationError("nothing was applied yet")
     sources = revisions.sources(number)
     if against is not None:
-        for line in _text_difference(revisions.sources(against), sources, against, number):
+        for line in text_difference(revisions.sources(against), sources, against, number):
             print(line)
         return 0
+    role = role_text(revisions.manifest(number), revisions)
+    if role:
+        print(f"revision {number}: {role}", file=sys.stderr)  # stdout is documents alone
     places = [it.name for it in sources]
     wanted = {place for name in names for place in _places(name, places)} if names else set(places)
     shown = [source for source in sources if source.name in wanted]
@@ -132,7 +170,10 @@ async def _change(
         if not proposed.is_empty and not dry_run:
             await create_missing(settings, topics_of(loaded))
             await log.write(proposed)
-    print(json.dumps(_told(proposed, dry_run=dry_run)) if as_json else "\n".join(_lines(proposed, dry_run)))
+    if as_json:
+        print(json.dumps(change_told(proposed, revisions, dry_run=dry_run)))
+    else:
+        print("\n".join(change_lines(proposed, revisions, dry_run=dry_run)))
     return 0
 
 
@@ -141,55 +182,27 @@ async def _read(config: Path | None) -> Revisions:
         return await log.read()
 
 
-def _lines(change: Change, dry_run: bool) -> Iterator[str]:
-    if change.is_empty:
-        yield f"revision {change.manifest.parent} is the same: nothing was written"
-        return
-    yield from (f"+ {entry.kind} {entry.name}" for entry in change.added)
-    yield from (f"- {entry.kind} {entry.name}" for entry in change.removed)
-    for _, entry in change.edited:
-        anew = " (its state begins anew)" if entry.name in change.restarted else ""
-        yield f"~ {entry.kind} {entry.name}{anew}"
-    number = change.manifest.revision
-    yield f"would be revision {number}" if dry_run else f"revision {number}"
+def _is_rollout(source: Source) -> bool:
+    return source.name.startswith(f"{ROLLOUT}/")
 
 
-def _told(change: Change, *, dry_run: bool) -> dict[str, object]:
-    def names(entries: Sequence[Entry]) -> list[str]:
-        return [f"{entry.kind}/{entry.name}" for entry in entries]
-
-    return {
-        "revision": change.manifest.parent if change.is_empty else change.manifest.revision,
-        "written": not (change.is_empty or dry_run),
-        "added": names(change.added),
-        "removed": names(change.removed),
-        "edited": names([after for _, after in change.edited]),
-        "restarted": list(change.restarted),
-    }
-
-
-def _manifest(manifest: Manifest) -> dict[str, object]:
-    return {
-        "revision": manifest.revision,
-        "parent": manifest.parent,
-        "author": manifest.author,
-        "message": manifest.message,
-        "at": manifest.at,
-        "documents": [f"{entry.kind}/{entry.name}" for entry in manifest.documents],
-    }
-
-
-def _text_difference(before: Sequence[Source], after: Sequence[Source], old: int, new: int) -> Iterator[str]:
-    texts = {source.name: source.text for source in before}
-    later = {source.name: source.text for source in after}
-    for name in sorted(texts.keys() | later.keys()):
-        yield from difflib.unified_diff(
-            texts.get(name, "").splitlines(),
-            later.get(name, "").splitlines(),
-            f"{name} (revision {old})",
-            f"{name} (revision {new})",
-            lineterm="",
-        )
+def _with_rollout(
+    sources: Sequence[Source], revisions: Revisions, percent: float, salt: str | None
+) -> list[Source]:
+    """The documents with this share. What else a rollout said stays: another salt would move vehicles."""
+    found = next(filter(_is_rollout, sources), None)
+    if found is None and revisions.candidate:
+        found = next(filter(_is_rollout, revisions.sources(revisions.candidate)), None)
+    metadata: dict[str, object] = {"name": "rollout"}
+    spec: dict[str, object] = {}
+    if found is not None:
+        document = json.loads(found.text)
+        metadata, spec = document["metadata"], document["spec"]
+    spec = spec | {"percent": percent} | ({} if salt is None else {"salt": salt})
+    document = {"apiVersion": API_VERSION, "kind": ROLLOUT, "metadata": metadata, "spec": spec}
+    text = json.dumps(document, ensure_ascii=False, indent=1)
+    rest = [source for source in sources if not _is_rollout(source)]
+    return [*rest, Source(f"{ROLLOUT}/{metadata['name']}", text)]
 
 
 def _places(name: str, places: Sequence[str]) -> list[str]:

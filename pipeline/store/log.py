@@ -17,7 +17,8 @@ from pipeline.process.failures import TelltaleError, TopicsDiffer
 from pipeline.process.kafka import client_options
 from pipeline.process.names import topic_name, transactional_id
 from pipeline.process.settings import ProcessSettings
-from pipeline.store.revisions import Change, Revisions
+from pipeline.store.changes import Change
+from pipeline.store.revisions import Revisions
 from pipeline.topics import Admin, LastWords, not_reached
 
 RULES = "telltale.rules"

@@ -8,31 +8,29 @@ A change is one transaction with all three, so that a reader has the old set or 
 documents of several revisions are one record. `Revisions` is a fold over the topic's records; nothing here
 does I/O.
 
-A rule's state goes on through an edit unless the edit changes what the state means (`meaning`): then the rule
-begins anew, under a lineage of its own, and only that rule.
+A revision with a Rollout is a *candidate*: it runs for a share of the vehicles, beside the *stable* revision,
+which is never one itself. A plain revision after it ends that: the candidate has won, or is taken back.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Literal
 
 import msgspec
 
 from pipeline.process.failures import TelltaleError
 from rules import Loaded, RuleSet, Source, compile_rules, parse
-from rules.compile import fingerprint
-from rules.documents import Document
 
 HEAD = b"head"
-KEPT = 50
-"""Revisions that stay; a stage that is further behind starts from the oldest of them."""
-_DOCUMENT, _REVISION = "document/", "revision/"
+ROLLOUT = "Rollout"
+DOCUMENT, REVISION = "document/", "revision/"
 _MOST_UNREAD = 100
-_NO_RULES = frozenset(("RuleTest",))
+Role = Literal["plain", "candidate", "promoted", "rolledBack"]
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel"):
@@ -54,6 +52,10 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     fingerprint: str
     documents: tuple[Entry, ...]
     lineages: dict[str, int]
+    stable: int = 0
+    """Of a candidate, the revision beside it; 0: this one is plain, and all vehicles have it."""
+    promoted: int = 0
+    """The newest candidate that became what all vehicles have, at this revision or before it; 0: none did."""
 
 
 class StoreDamaged(TelltaleError):
@@ -77,17 +79,17 @@ class Revisions:
         try:
             if key == HEAD:
                 self.head = int(json.loads(value or b'{"revision": 0}')["revision"])
-            elif name.startswith(_REVISION):
-                number = int(name.removeprefix(_REVISION))
+            elif name.startswith(REVISION):
+                number = int(name.removeprefix(REVISION))
                 if value is None:
                     self.manifests.pop(number, None)
                 else:
                     self.manifests[number] = msgspec.json.decode(value, type=Manifest)
-            elif name.startswith(_DOCUMENT):
+            elif name.startswith(DOCUMENT):
                 if value is None:
-                    self.documents.pop(name.removeprefix(_DOCUMENT), None)
+                    self.documents.pop(name.removeprefix(DOCUMENT), None)
                 else:
-                    self.documents[name.removeprefix(_DOCUMENT)] = value
+                    self.documents[name.removeprefix(DOCUMENT)] = value
             else:
                 self._leave_out(name, "no such record is ours")
         except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
@@ -136,145 +138,48 @@ class Revisions:
         errors = [each.format() for each in found if each.severity == "error"]
         raise StoreDamaged("\n".join([f"revision {revision} is refused by this version", *errors]))
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What `propose` came to: a manifest, the documents that are new, and what differs from the parent."""
-
-    manifest: Manifest
-    documents: Mapping[str, bytes]
-    """By hash, those that the topic does not have yet."""
-    added: tuple[Entry, ...]
-    removed: tuple[Entry, ...]
-    edited: tuple[tuple[Entry, Entry], ...]
-    """Before and after."""
-    restarted: tuple[str, ...]
-    """Rules whose state begins anew."""
+    def role(self, manifest: Manifest) -> Role:
+        """What the revision is, or what it made of the candidate before it."""
+        before = self.manifests.get(manifest.parent)
+        if manifest.stable:
+            return "candidate"
+        if before is None or not before.stable:
+            return "plain"
+        return "promoted" if manifest.promoted == before.revision else "rolledBack"
 
     @property
-    def is_empty(self) -> bool:
-        """Whether the rules would be what they are."""
-        return not (self.added or self.removed or self.edited)
+    def candidate(self) -> int:
+        """The revision at the head, where it is a candidate; 0 where no rollout runs."""
+        manifest = self.manifests.get(self.head)
+        return self.head if manifest is not None and manifest.stable else 0
 
-    def records(self, revisions: Revisions) -> list[tuple[bytes, bytes | None]]:
-        """All records of the transaction, the head last; tombstones for what nobody names any more."""
-        manifest = self.manifest
-        found: list[tuple[bytes, bytes | None]] = [
-            (f"{_DOCUMENT}{key}".encode(), value) for key, value in sorted(self.documents.items())
-        ]
-        found.append((f"{_REVISION}{manifest.revision}".encode(), msgspec.json.encode(manifest)))
-        kept = {
-            number: each for number, each in revisions.manifests.items() if number > manifest.revision - KEPT
-        }
-        found += [
-            (f"{_REVISION}{number}".encode(), None) for number in revisions.manifests.keys() - kept.keys()
-        ]
-        named = {entry.hash for each in (*kept.values(), manifest) for entry in each.documents}
-        found += [(f"{_DOCUMENT}{key}".encode(), None) for key in sorted(revisions.documents.keys() - named)]
-        found.append((HEAD, json.dumps({"revision": manifest.revision}).encode()))
-        return found
+    def has_won(self, candidate: int) -> bool:
+        """Whether all vehicles got what the candidate's share had; False while it runs, or was taken back.
 
+        The first plain revision after it decides. Of one that is not kept any more the oldest that is does.
+        """
+        plain = [number for number, each in self.manifests.items() if number > candidate and not each.stable]
+        ended = min((number for number in plain if number <= self.head), default=0)
+        return ended > 0 and self.manifests[ended].promoted >= candidate
 
-def propose(revisions: Revisions, loaded: Loaded, *, author: str, message: str, at: str) -> Change:
-    """The change that makes `loaded`, a set without errors, the next revision. `at` is RFC 3339."""
-    written = {}
-    for placed in loaded.documents:
-        if type(placed.document).__name__ not in _NO_RULES:
-            entry, value = _stored(placed.document)
-            written[entry.kind, entry.name] = (entry, value)
-    before = revisions.manifests.get(revisions.head)
-    old = {} if before is None else {(entry.kind, entry.name): entry for entry in before.documents}
-    entries = {place: entry for place, (entry, _) in written.items()}
-    number = max([revisions.head, *revisions.manifests]) + 1
-    lineages, restarted = _lineages(revisions, loaded, number)
-    manifest = Manifest(
-        number,
-        revisions.head,
-        author,
-        message,
-        at,
-        fingerprint(loaded),
-        tuple(entries[place] for place in sorted(entries)),
-        lineages,
-    )
-    return Change(
-        manifest,
-        {entry.hash: value for entry, value in written.values() if entry.hash not in revisions.documents},
-        tuple(entries[place] for place in sorted(entries.keys() - old.keys())),
-        tuple(old[place] for place in sorted(old.keys() - entries.keys())),
-        tuple(
-            (old[place], entries[place])
-            for place in sorted(old.keys() & entries.keys())
-            if old[place].hash != entries[place].hash
-        ),
-        tuple(restarted),
-    )
+    def previous(self) -> int:
+        """The plain revision whose documents ran before the head's: where a way back leads; 0 for none."""
+        number, gone = self.head, self.manifests.get(self.head)
+        while gone is not None and number:
+            manifest = self.manifests.get(number)
+            if manifest is None or (not manifest.stable and manifest.fingerprint != gone.fingerprint):
+                return number
+            number = manifest.stable or manifest.parent
+        return 0
 
+    def percent(self, manifest: Manifest, new: Mapping[str, bytes] = MappingProxyType({})) -> float | None:
+        """The share that a candidate has; None of a plain revision, and where its document cannot be read.
 
-def revert(revisions: Revisions, to: int, *, author: str, message: str, at: str) -> Change:
-    """The change that makes an earlier revision's documents the next revision. Raises StoreDamaged."""
-    return propose(revisions, revisions.loaded(to), author=author, message=message, at=at)
-
-
-def merged(loaded: Loaded, over: Sequence[Source]) -> list[Source]:
-    """The documents of `over`, with those of `loaded` in the place of those of the same kind and name."""
-    new = [_stored(placed.document) for placed in loaded.documents]
-    places = {(entry.kind, entry.name) for entry, _ in new}
-    kept = [source for source in over if tuple(source.name.split("/", 1)) not in places]
-    texts = [
-        Source(
-            f"{entry.kind}/{entry.name}",
-            json.dumps(json.loads(value)["document"], ensure_ascii=False, indent=1),
-        )
-        for entry, value in new
-    ]
-    return [*kept, *texts]
-
-
-def meaning(document: Document) -> str:
-    """What the state of a rule refers to: an edit that leaves it alone keeps the state."""
-    written = document.as_written()
-    spec: Mapping[str, Any] = written["spec"]
-    refers = {key: spec.get(key) for key in _MEANING.get(written["kind"], ())}
-    return json.dumps([written["kind"], refers], sort_keys=True, ensure_ascii=False)
-
-
-_MEANING: Mapping[str, tuple[str, ...]] = {
-    "SequenceRule": ("steps", "within", "contiguity", "skip"),
-    "AggregationRule": ("window", "groupBy", "aggregates", "where"),
-}
-"""Alert and geofence rules refer to nothing of their text: thresholds, holds and texts may change."""
-
-
-def _lineages(revisions: Revisions, loaded: Loaded, number: int) -> tuple[dict[str, int], list[str]]:
-    before = revisions.manifests.get(revisions.head)
-    old = _rules(revisions.loaded(revisions.head)) if before is not None else {}
-    lineages: dict[str, int] = {}
-    restarted = []
-    for name, document in sorted(_rules(loaded).items()):
-        was = old.get(name)
-        if before is not None and was is not None and meaning(was) == meaning(document):
-            lineages[name] = before.lineages.get(name, 1)
-        else:
-            lineages[name] = number
-            if was is not None:
-                restarted.append(name)
-    return lineages, restarted
-
-
-def _rules(loaded: Loaded) -> dict[str, Document]:
-    """The rules as they run: adaptations are in them."""
-    return {
-        placed.document.metadata.name: placed.document
-        for placed in loaded.running
-        if type(placed.document).__name__.endswith("Rule")
-    }
-
-
-def _stored(document: Document) -> tuple[Entry, bytes]:
-    written = document.as_written()
-    kind, name = str(written["kind"]), document.metadata.name
-    value = json.dumps(
-        {"kind": kind, "name": name, "document": written}, sort_keys=True, ensure_ascii=False
-    ).encode("utf-8", "surrogatepass")
-    return Entry(kind, name, hashlib.blake2b(value, digest_size=16).hexdigest()), value
+        `new` are documents, by their hashes, that are not written yet.
+        """
+        for entry in manifest.documents:
+            if entry.kind == ROLLOUT:
+                stored = new.get(entry.hash) or self.documents.get(entry.hash) or b""
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    return float(json.loads(stored)["document"]["spec"]["percent"])
+        return None

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.store import Change, Revisions, StoreDamaged, propose, revert
-from pipeline.store.revisions import KEPT, merged
+from pipeline.store import KEPT, Change, Revisions, StoreDamaged, merged, propose, revert
 from rules import Loaded, Source, parse
 from rules.compile import fingerprint
 
