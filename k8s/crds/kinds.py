@@ -73,6 +73,7 @@ _PLURALS: Final = {
     "SignalCatalog": ("signalcatalogs", ("sigcat",)),
     "Definitions": ("definitions", ("defs",)),
     "Adaptation": ("adaptations", ("adapt",)),
+    "CommandType": ("commandtypes", ("cmdt",)),
     "Rollout": ("rollouts", ("rlo",)),
 }
 

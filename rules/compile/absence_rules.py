@@ -1,5 +1,6 @@
 """An alert rule with `absentFor`, compiled: whose silence it is about, and what is told of it."""
 
+from rules.compile.actions import compiled_actions
 from rules.compile.alert_rules import ladder_of, value_of
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
@@ -21,7 +22,7 @@ def absence_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Absence |
     value = value_of(part, None)
     texts = vocabulary.environment() if value is None else vocabulary.environment(value=value.type)
     annotations = part.texts(texts, spec.annotations, ("spec", "annotations"))
-    actions = part.actions(texts, spec.actions)
+    actions = compiled_actions(part, texts, spec.actions)
     if spec.absent_for is None or not part.is_right or any(placed.document.findings()):
         return None
     name = placed.document.metadata.name

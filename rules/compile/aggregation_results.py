@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rules.compile.actions import compiled_actions
 from rules.compile.parts import Part, Path
 from rules.documents import AggregateAlert, quote
 from rules.engine import CommandAction, PublishAction
@@ -62,7 +63,7 @@ def alarm_of(results: Results, alert: AggregateAlert) -> Alarm | None:
     texts = results.environment() if value is None else results.environment(value=value.type)
     annotations = part.texts(texts, alert.annotations, (*_PATH, "annotations"))
     actions: tuple[CommandAction | PublishAction, ...]
-    actions = part.actions(texts, alert.actions, (*_PATH, "actions"))
+    actions = compiled_actions(part, texts, alert.actions, (*_PATH, "actions"))
     if when is None or not part.is_right:
         return None
     return Alarm(

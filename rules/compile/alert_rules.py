@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rules.compile.actions import compiled_actions
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.compile.schedules import schedule_of
@@ -28,7 +29,7 @@ def alert_rule(vocabulary: Vocabulary, placed: Placed[AlertRule]) -> Rule | None
     value = value_of(part, when)
     texts = names if value is None else vocabulary.environment(value=value.type)
     annotations = part.texts(texts, spec.annotations, ("spec", "annotations"))
-    actions = part.actions(texts, spec.actions)
+    actions = compiled_actions(part, texts, spec.actions)
     schedule = schedule_of(part, spec.schedule, spec.for_ms)
     if when is not None:
         _judge(part, when, clear)

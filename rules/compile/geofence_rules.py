@@ -6,6 +6,7 @@ Its texts and payloads tell of the event: `vehicle.id`, `fence`, `event`, `visit
 
 from collections.abc import Mapping
 
+from rules.compile.actions import compiled_actions
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.documents import NUMERIC, GeofenceRule, Placed, did_you_mean, quote, tenant_of
@@ -26,7 +27,7 @@ def geofence_rule(
     speed_limit = None if spec.speed_limit is None else _speed_limit(part, spec.speed_limit)
     facts = Environment({}, {}, _FACTS, vocabulary.named.values()).naming((), vocabulary.used)
     annotations = part.texts(facts, spec.annotations, ("spec", "annotations"))
-    actions = part.actions(facts, spec.actions)
+    actions = compiled_actions(part, facts, spec.actions)
     vehicles = part.vehicles(spec.vehicles)
     exceptions = Exceptions(part, vocabulary.selector())
     if exceptions and part.is_right:

@@ -8,19 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic import JsonValue
-
 from rules.documents import (
     NUMERIC,
     RESERVED_WORDS,
-    Action,
+    CommandType,
     Diagnostic,
-    FenceAction,
     Placed,
     SignalCatalog,
     quote,
 )
-from rules.engine import CommandAction, PublishAction
 from rules.engine.ruleset import Template
 from rules.geometry import Shape
 from rules.language import (
@@ -71,6 +67,8 @@ class Vocabulary:
     """Words that rules bring with them: declared for all at once they cost each rule nothing."""
     seen: Mapping[str, str] = field(default_factory=dict)
     """Fences by the names that they have here -> full names."""
+    commands: Mapping[str, CommandType] = field(default_factory=dict)
+    """What vehicles understand, by what rules call it; nothing where nobody has declared it."""
     tenants: dict[str, "Vocabulary"] = field(default_factory=dict)
     """What each tenant's documents may name."""
 
@@ -239,42 +237,6 @@ class Part:
     ) -> dict[str, str | Template]:
         """Compile the texts of a mapping, annotations for example."""
         return {key: self.text(environment, text, (*path, key)) for key, text in texts.items()}
-
-    def actions(
-        self,
-        environment: Environment,
-        actions: Sequence[Action | FenceAction],
-        path: Path = ("spec", "actions"),
-    ) -> tuple[CommandAction | PublishAction, ...]:
-        """Actions with their texts compiled."""
-        return tuple(
-            self._action(environment, action, (*path, index)) for index, action in enumerate(actions)
-        )
-
-    def _action(
-        self, environment: Environment, action: Action | FenceAction, path: Path
-    ) -> CommandAction | PublishAction:
-        if action.command is None:
-            topic = "" if action.publish is None else action.publish.topic
-            return PublishAction(topic, action.upon)
-        command = action.command
-        return CommandAction(
-            name=command.name,
-            payload=self._payload(environment, dict(command.payload), (*path, "command", "payload")),
-            upon=action.upon,
-            expires_after_ms=command.expires_after_ms,
-            max_age_ms=command.max_age_ms,
-        )
-
-    def _payload(self, environment: Environment, payload: JsonValue, path: Path) -> object:
-        match payload:
-            case str():
-                return self.text(environment, payload, path)
-            case dict():
-                return {key: self._payload(environment, item, (*path, key)) for key, item in payload.items()}
-            case list():
-                return [self._payload(environment, item, (*path, at)) for at, item in enumerate(payload)]
-        return payload
 
     def _keep_attribute(self, key: str, path: Path) -> None:
         name, meant, type_ = key.partition(" as ")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from rules.compile.actions import compiled_actions
 from rules.compile.exceptions import Exceptions
 from rules.compile.parts import Part, Vocabulary
 from rules.compile.schedules import schedule_of
@@ -58,7 +59,7 @@ def _telling(
     return Telling(
         severity=severity,
         annotations=part.texts(texts, annotations, (*path, "annotations")),
-        actions=part.actions(texts, actions, (*path, "actions")),
+        actions=compiled_actions(part, texts, actions, (*path, "actions")),
     )
 
 

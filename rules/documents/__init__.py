@@ -21,6 +21,7 @@ from rules.documents.alert_rule import (
 )
 from rules.documents.closed import API_VERSION, Closed, Document, Finding, Metadata, tenant_of, within
 from rules.documents.codes import CODES, Code
+from rules.documents.command_type import CommandType, CommandTypeSpec
 from rules.documents.definitions import (
     Definitions,
     DefinitionsSpec,
@@ -80,6 +81,8 @@ __all__ = [
     "Closed",
     "Code",
     "Command",
+    "CommandType",
+    "CommandTypeSpec",
     "DecoderPath",
     "Definitions",
     "DefinitionsSpec",

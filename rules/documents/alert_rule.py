@@ -23,6 +23,7 @@ from rules.documents.closed import (
     told,
     yaml_key,
 )
+from rules.documents.command_type import COMMAND_PATTERN
 from rules.documents.durations import Duration
 from rules.documents.exceptions import Exceptable
 from rules.documents.schedule import Span, schedule_findings
@@ -71,7 +72,7 @@ class AbsentFor(Closed):
 class Command(Closed):
     """A command to the vehicle that the alert is about."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, Field(pattern=COMMAND_PATTERN)]
     """Becomes a level of an MQTT topic, hence no `/`, `+` and `#`."""
     payload: dict[str, JsonValue] = Field(default_factory=dict)
     """Any JSON; its texts are templates."""

@@ -145,6 +145,10 @@ CODES: dict[str, Code] = {
     "TT095": Code(
         "A rollout that is always taken back", "Leave room between fireRatioBelow and fireRatioAbove."
     ),
+    "TT096": Code(
+        "A key that no value could have",
+        "min, max and allowed go with the type; min is at most max.",
+    ),
     "TT201": Code("A name is used twice", "A name belongs to one document of its kind."),
     "TT202": Code("More than one catalog", "A rule set has one vocabulary; load the other set on its own."),
     "TT203": Code("Rules without a catalog", "Add a SignalCatalog: it says which signals exist."),
@@ -205,6 +209,10 @@ CODES: dict[str, Code] = {
         "A value that the field of an exception cannot have", "Numbers, texts or booleans, as it is."
     ),
     "TT249": Code("More findings than are told", "Correct these first."),
+    "TT250": Code(
+        "A payload that vehicles do not understand", "The CommandType says which keys and values there are."
+    ),
+    "TT251": Code("A command that no CommandType declares", "Correct its name, or declare it."),
     "TT300": Code("A test that tests nothing", "Expect a state, alerts, commands or published records."),
     "TT301": Code("Samples that cannot be read", "For example: 90 135x9 _x3 0..135x10; see docs/testing.md."),
     "TT302": Code(

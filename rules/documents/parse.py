@@ -16,6 +16,7 @@ from rules.documents.adapting import adapt
 from rules.documents.aggregation_rule import AggregationRule
 from rules.documents.alert_rule import AlertRule
 from rules.documents.closed import API_VERSION, Document, Finding
+from rules.documents.command_type import CommandType
 from rules.documents.definitions import Definitions
 from rules.documents.diagnostics import Diagnostic, Path, did_you_mean, quote
 from rules.documents.geofence import Geofence
@@ -41,6 +42,7 @@ KINDS: dict[str, type[Document]] = {
     "GeofenceRule": GeofenceRule,
     "SignalCatalog": SignalCatalog,
     "Rollout": Rollout,
+    "CommandType": CommandType,
     "RuleTest": RuleTest,
 }
 
@@ -100,6 +102,11 @@ class Loaded:
     def definitions(self) -> tuple[Placed[Definitions], ...]:
         """What gives names to expressions and lists, in the order in which it was read."""
         return self._of(Definitions)
+
+    @property
+    def command_types(self) -> tuple[Placed[CommandType], ...]:
+        """What vehicles understand, in the order in which it was read."""
+        return self._of(CommandType)
 
     @property
     def geofences(self) -> tuple[Placed[Geofence], ...]:

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from rules.documents.diagnostics import Diagnostic, quote
 
+_ALONE = ("Geofence", "CommandType")
+"""Kinds that mean something without signals."""
+
 
 class Header(NamedTuple):
     """Kind and name of a document, and where its name stands."""
@@ -39,7 +42,7 @@ def set_findings(headers: Sequence[Header]) -> Iterator[Diagnostic]:
     for header in rollouts[1:]:
         message = f"this rule set has a rollout already, at {_place(rollouts[0])}"
         yield _finding("TT215", header, message, "keep one: it is of the whole set")
-    first_header = next((header for header in headers if header.kind != "Geofence"), None)
+    first_header = next((header for header in headers if header.kind not in _ALONE), None)
     if first_header is not None and not catalogs:
         message = "these rules have no signals: no SignalCatalog is among the documents"
         hint = "add the catalog's file to the paths"

@@ -13,6 +13,7 @@ from rules.documents import (
     adaptable,
     adaptation,
     alert_rule,
+    command_type,
     definitions,
     exceptions,
     geofence,
@@ -40,6 +41,7 @@ SECTIONS = {
     "Geofence": geofence,
     "GeofenceRule": geofence_rule,
     "Rollout": rollout,
+    "CommandType": command_type,
     "SignalCatalog": signal_catalog,
     "RuleTest": rule_test,
 }
@@ -114,7 +116,7 @@ def test_fields_of_later_are_named():
 def test_the_examples_have_no_findings():
     loaded = parse(Source(f"{number}.yaml", text) for number, text in enumerate(EXAMPLES))
     assert [each.format() for each in loaded.diagnostics] == []
-    assert len(loaded.documents) == 10
+    assert len(loaded.documents) == 11
 
 
 def test_the_test_of_the_page_about_tests_is_right():
