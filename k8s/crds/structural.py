@@ -152,14 +152,22 @@ class _Inlining:
 
 
 def _beyond(schema: Schema, default: Any) -> Any:
-    """The default of an object without what its fields have as their own."""
+    """The default of an object without what its fields have as their own.
+
+    What a rule reads stays: a default is judged before the defaults inside it are set.
+    """
     if isinstance(default, list):
         return [_beyond(schema.get("items", {}), each) for each in default]
     if not isinstance(default, dict):
         return default
     fields = schema.get("properties", {})
+    judged = " ".join(rule["rule"] for rule in schema.get("x-kubernetes-validations", ()))
     kept = {key: _beyond(fields.get(key, {}), value) for key, value in default.items() if value is not None}
-    return {key: it for key, it in kept.items() if it != fields.get(key, {}).get("default") and it != {}}
+    return {
+        key: it
+        for key, it in kept.items()
+        if f"self.{key}" in judged or (it != fields.get(key, {}).get("default") and it != {})
+    }
 
 
 def _plain(value: Any) -> str:

@@ -39,6 +39,7 @@ NUMERIC = frozenset({"double", "float", *INTEGER_RANGES})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SIGNAL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 _LONGEST_NAME = 200
+MOST_SIGNALS = 10_000
 
 # CEL's own reserved words (language definition, "Syntax"), then names that our conditions give a meaning.
 RESERVED_WORDS = frozenset(
@@ -154,7 +155,7 @@ class SignalCatalogSpec(Closed):
     position: Position | None = None
     strict: bool = False
     max_past_ms: Duration = 30 * UNITS["d"]
-    signals: dict[str, Signal]
+    signals: Annotated[dict[str, Signal], told(maxProperties=MOST_SIGNALS)]
     vehicle: VehicleFacts | None = None
     commands: dict[str, Command] | None = None
 
@@ -187,6 +188,11 @@ class SignalCatalog(Document):
 
     def findings(self) -> Iterator[Finding]:
         """Yield faults of names, aliases, ranges and paths."""
+        if len(self.spec.signals) > MOST_SIGNALS:
+            message = (
+                f"a catalog has at most {MOST_SIGNALS:,} signals, this one has {len(self.spec.signals):,}"
+            )
+            yield Finding("TT023", ("spec", "signals"), message, "name those that rules read")
         aliases: dict[str, str] = {}
         paths: dict[tuple[str, ...], str] = {}
         for name, signal in self.spec.signals.items():
