@@ -26,7 +26,7 @@ settings.load_profile("telltale")
 pytest.register_assert_rewrite("tests.e2e.verdict", "tests.e2e.topics", "tests.e2e.processes")
 
 
-SLOW = ("e2e", "demo", "runtime", "bridges", "embedded", "backtest", "stages", "engine")
+SLOW = ("k8s", "e2e", "demo", "runtime", "bridges", "embedded", "backtest", "stages", "engine")
 """Folders whose files take long, the longest first."""
 
 
