@@ -222,10 +222,26 @@ def start_host(directory: Path, owner: int) -> "subprocess.Popen[bytes]":
     """Begin to start a cluster in a folder, until the owner is gone; `Cluster.joined` waits for it."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "host.log").open("ab") as log:
-        words = [sys.executable, "-m", "tests.controlplane.host", str(directory), str(owner)]
         return subprocess.Popen(
-            words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            _host_words(directory, owner),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
+
+
+def start_shared_host(directory: Path, owner: int) -> None:
+    """The same, as nobody's child: it outlives whoever started it, if the owner does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "host.log").open("ab") as log:
+        words = ["sh", "-c", '"$@" &', "sh", *_host_words(directory, owner)]
+        subprocess.run(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, check=True)
+
+
+def _host_words(directory: Path, owner: int) -> list[str]:
+    return [sys.executable, "-m", "tests.controlplane.host", str(directory), str(owner)]
 
 
 def secret(data: dict[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.build import cached, programs
-from tests.controlplane.cluster import Cluster, start_host
+from tests.controlplane.cluster import Cluster, start_shared_host
 from tests.controlplane.kubelet import ProcessKubelet
 
 SIMULATED = "telltale.dev/kubelet=simulated"
@@ -43,7 +43,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> I
     with (shared / "cluster.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.exists():
-            start_host(directory, owner=os.getppid())
+            start_shared_host(directory, owner=os.getppid())
     yield Cluster.joined(directory)
 
 
