@@ -185,6 +185,21 @@ class Api:
             for resource in version.get("resources", ())
         )
 
+    async def credentials(self) -> dict[str, Any]:
+        """Where the API server is and who we are, for a client that connects by itself; never logged."""
+        configuration = self._configuration
+        bearer = (await configuration.auth_settings()).get("BearerToken", {}).get("value") or ""
+        scheme, _, token = bearer.rpartition(" ")
+        return {
+            "server": configuration.host,
+            "ca_path": configuration.ssl_ca_cert,
+            "insecure": not configuration.verify_ssl,
+            "scheme": scheme or None,
+            "token": token or None,
+            "certificate_path": configuration.cert_file,
+            "private_key_path": configuration.key_file,
+        }
+
     async def version(self) -> str:
         """The API server's version: the cheapest question."""
         return str((await self._json("version", "GET", "/version")).get("gitVersion", ""))

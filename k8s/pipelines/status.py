@@ -67,6 +67,8 @@ class Failure(Closed):
     stage: str = ""
     reason: str
     message: str = ""
+    generation: int | None = None
+    """Of the resource when it failed: any later edit tries the revision again."""
 
 
 class RulePipelineStatus(Closed):
