@@ -8,6 +8,7 @@ installation is looked after.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,8 @@ async def follow_pipelines(
     api: Api, namespaces: Sequence[str], heard: Heard, *, ready: asyncio.Event | None = None
 ) -> None:
     """Call `heard` for every RulePipeline and every change of one, until cancelled."""
+    # Each event that was heard is news to kopf alone.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
     registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False

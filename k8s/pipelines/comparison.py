@@ -31,10 +31,12 @@ def is_as_wanted(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 
 def contains(found: Any, wanted: Any) -> bool:
-    """Whether `wanted` is a part of `found`."""
+    """Whether `wanted` is a part of `found`; what is absent is zero, empty or false, as in Kubernetes."""
+    if found is None and not wanted:
+        return True
     if isinstance(wanted, Mapping):
         if not isinstance(found, Mapping):
-            return not wanted and found is None
+            return False
         return all(contains(found.get(key), value) for key, value in wanted.items())
     if isinstance(wanted, list | tuple):
         return _contains_all(found, wanted)
@@ -43,7 +45,7 @@ def contains(found: Any, wanted: Any) -> bool:
 
 def _contains_all(found: Any, wanted: Sequence[Any]) -> bool:
     if not isinstance(found, list):
-        return not wanted and found is None
+        return False
     key = next((key for key in _NAMES if wanted and all(_has(item, key) for item in wanted)), None)
     if key is not None:
         by_name = {item.get(key): item for item in found if isinstance(item, Mapping)}

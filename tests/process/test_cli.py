@@ -97,7 +97,7 @@ def test_an_unknown_process_is_told_with_advice(here: Here) -> None:
     done = here("run", "zzz")
     assert done.stderr == (
         "telltale: no process is called 'zzz'; there are: aggregations, alerts, downlink, geofences, "
-        "normalize, uplink\n"
+        "normalize, operator, uplink\n"
     )
 
 
@@ -171,6 +171,7 @@ def test_settings_are_told_for_programs(here: Here) -> None:
         "downlink",
         "geofences",
         "normalize",
+        "operator",
         "uplink",
     ]
     assert rows["drainTimeout"] == {
@@ -179,7 +180,7 @@ def test_settings_are_told_for_programs(here: Here) -> None:
         "value": "25s",
         "source": "default",
         "meaning": "how long SIGTERM leaves to finish what is in flight",
-        "processes": ["aggregations", "alerts", "downlink", "geofences", "normalize", "uplink"],
+        "processes": ["aggregations", "alerts", "downlink", "geofences", "normalize", "operator", "uplink"],
     }
 
 
@@ -191,7 +192,9 @@ def test_wrong_settings_are_shown_and_told_once_for_all_processes(here: Here) ->
     assert len(done.stderr.splitlines()) == 3
 
 
-@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "uplink"])
+@pytest.mark.parametrize(
+    "name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "operator", "uplink"]
+)
 def test_every_process_tells_wrong_settings_and_ends_with_two(here: Here, name: str) -> None:
     done = here("run", name, TELLTALE_HTTP_PORT="x", TELLTALE_PARTITIONS="0")
     assert done.returncode == 2
@@ -204,7 +207,9 @@ def test_every_process_tells_wrong_settings_and_ends_with_two(here: Here, name: 
     ]
 
 
-@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "uplink"])
+@pytest.mark.parametrize(
+    "name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "operator", "uplink"]
+)
 def test_every_process_ends_with_three_when_kafka_does_not_come(tmp_path: Path, name: str) -> None:
     done = telltale(
         "run",

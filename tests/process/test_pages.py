@@ -39,7 +39,7 @@ def test_a_page_is_what_the_code_says(made: Any, name: str) -> None:
 
 
 def test_every_metric_has_the_form_of_its_kind(made: Any) -> None:
-    processes = "process|uplink|downlink|normalize|alerts|geofences|aggregations"
+    processes = "process|uplink|downlink|normalize|alerts|geofences|aggregations|operator"
     odd = []
     for metric in made["metrics"]:
         name, kind = metric["name"], metric["kind"]
