@@ -139,7 +139,7 @@ class Client:
 
 
 def wait_until(
-    what: Callable[[], T | None], *, within: float = 30.0, every: float = 0.1, saying: str = ""
+    what: Callable[[], T | None], *, within: float = 60.0, every: float = 0.1, saying: str = ""
 ) -> T:
     """The first answer that is not None, False or empty; AssertionError with the last after `within` s."""
     deadline = time.monotonic() + within

@@ -61,7 +61,7 @@ def is_ready(pod: Object) -> bool:
 
 def test_deployment_becomes_available_on_simulated_nodes(control_plane: Cluster, namespace: str) -> None:
     control_plane.apply(deployment("web", "example/web:1", replicas=2), namespace=namespace)
-    control_plane.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=20s")
+    control_plane.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s")
     assert {pod["spec"]["nodeName"] for pod in pods(control_plane, namespace)} <= {
         "simulated-1",
         "simulated-2",
@@ -75,7 +75,7 @@ def test_image_tagged_bad_is_never_pulled_and_a_good_edit_gets_out_of_it(
     pod = wait_until(lambda: next((one for one in pods(control_plane, namespace) if state_of(one)), None))
     assert state_of(pod)["waiting"]["reason"] == "ImagePullBackOff"
     control_plane.apply(deployment("web", "example/web:2"), namespace=namespace)
-    control_plane.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=20s")
+    control_plane.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s")
 
 
 def test_account_without_a_role_is_refused_and_with_one_is_not(
@@ -132,7 +132,7 @@ def test_custom_resource_is_refused_by_its_cel_rule(control_plane: Cluster, name
         }
     )
     try:
-        control_plane.kubectl("wait", "--for=condition=Established", f"crd/ranges.{group}", "--timeout=20s")
+        control_plane.kubectl("wait", "--for=condition=Established", f"crd/ranges.{group}", "--timeout=60s")
         kind = {"apiVersion": f"{group}/v1", "kind": "Range", "metadata": {"name": "one"}}
         path = f"/apis/{group}/v1/namespaces/{namespace}/ranges"
         wait_until(lambda: control_plane.client.find(path) is not None)
@@ -185,7 +185,7 @@ def test_process_is_run_with_environment_files_user_and_probes(
         "touch /scratch/x && echo scratch",
         "test -s /var/run/secrets/kubernetes.io/serviceaccount/token && echo token",
         "telltale --help > /scratch/help && grep -c Usage /scratch/help",
-        "sleep 60",
+        "touch /scratch/done; sleep 60",
     ]
     container = {
         "name": "main",
@@ -207,7 +207,7 @@ def test_process_is_run_with_environment_files_user_and_probes(
             {"name": "keys", "mountPath": "/var/run/keys"},
             {"name": "scratch", "mountPath": "/scratch"},
         ],
-        "readinessProbe": {"exec": {"command": ["test", "-e", "/scratch/help"]}, "periodSeconds": 1},
+        "readinessProbe": {"exec": {"command": ["test", "-e", "/scratch/done"]}, "periodSeconds": 1},
     }
     volumes = [
         {
@@ -248,7 +248,7 @@ def test_process_is_run_with_environment_files_user_and_probes(
         namespace=process_namespace,
     )
     control_plane.kubectl(
-        "wait", "pod/one", "-n", process_namespace, "--for=condition=Ready", "--timeout=20s"
+        "wait", "pod/one", "-n", process_namespace, "--for=condition=Ready", "--timeout=60s"
     )
     assert process_node.log(process_namespace, "one", "main").splitlines() == [
         "65532",
@@ -287,7 +287,7 @@ def test_rolling_update_replaces_processes_and_drains_the_old_ones(
     }
     process_node.images["1"] = Image(environment={"GREETING": "first"})
     control_plane.apply(body, service, namespace=process_namespace)
-    control_plane.kubectl("rollout", "status", "deployment/web", "-n", process_namespace, "--timeout=30s")
+    control_plane.kubectl("rollout", "status", "deployment/web", "-n", process_namespace, "--timeout=60s")
 
     def addresses() -> set[str]:
         slices = control_plane.client.list(
@@ -307,7 +307,7 @@ def test_rolling_update_replaces_processes_and_drains_the_old_ones(
 
     body["spec"]["template"]["spec"]["containers"][0]["image"] = "example/web:2"
     control_plane.apply(body, namespace=process_namespace)
-    control_plane.kubectl("rollout", "status", "deployment/web", "-n", process_namespace, "--timeout=30s")
+    control_plane.kubectl("rollout", "status", "deployment/web", "-n", process_namespace, "--timeout=60s")
     second = wait_until(lambda: addresses() if len(addresses() - first) == 2 else set()) - first
     assert {_ask(f"http://{address}:8080/") for address in second} == {"second"}
     wait_until(lambda: len(pods(control_plane, process_namespace)) == 2, saying="the old pods are gone")
@@ -389,7 +389,7 @@ def test_job_runs_its_first_container_first_and_completes(
         namespace=process_namespace,
     )
     control_plane.kubectl(
-        "wait", "job/sum", "-n", process_namespace, "--for=condition=Complete", "--timeout=20s"
+        "wait", "job/sum", "-n", process_namespace, "--for=condition=Complete", "--timeout=60s"
     )
     (pod,) = pods(control_plane, process_namespace)
     assert pod["status"]["phase"] == "Succeeded"
