@@ -107,6 +107,10 @@ def _without_type(type_: str, part: Schema) -> Schema:
         found["pattern"] = f"^({'|'.join(part['enum'])})$"
     if part.get("type") == "integer":
         found["multipleOf"] = 1
+    if "properties" in part:  # nobody prunes here; too many keys are wrong keys
+        found.setdefault("maxProperties", len(part["properties"]))
+    if "oneOf" in part:  # of required keys, which every text has, all of them
+        found["anyOf"] = part["oneOf"]
     return found
 
 

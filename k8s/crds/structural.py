@@ -59,6 +59,7 @@ _ORDER = (
     "maxProperties",
     "not",
     "oneOf",
+    "anyOf",
     "x-kubernetes-validations",
     "required",
     "items",

@@ -22,7 +22,7 @@ class Circle(Closed):
     """All places at most `radiusMeters` away."""
 
     latitude: Annotated[float, told(minimum=-90, maximum=90)]
-    longitude: Annotated[float, told(minimum=-180, maximum=180)]
+    longitude: Annotated[float, told(minimum=-360, maximum=360)]
     radius_meters: Metres
 
     elsewhere: ClassVar = {

@@ -60,7 +60,7 @@ class Step(Closed):
 class SkipTo(Closed):
     """Exactly one of the two, with the name of a step."""
 
-    model_config = ConfigDict(json_schema_extra=exactly_one("toFirst", "toLast"))
+    model_config = ConfigDict(json_schema_extra={"maxProperties": 1, **exactly_one("toFirst", "toLast")})
 
     to_first: str | None = None
     to_last: str | None = None
