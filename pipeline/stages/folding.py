@@ -16,17 +16,20 @@ from pipeline.stages.clocks import Clocks
 from pipeline.stages.deadlines import Deadlines
 from pipeline.stages.migration import Migration
 from pipeline.stages.outcomes import Outputs
+from pipeline.stages.passage import Moment
 from pipeline.stages.registry import decode_registration
 from pipeline.stages.telemetry import CAUSE, UNSEEN, decode_telemetry
 from pipeline.stages.vehicle_ids import vehicle_id_problem
-from pipeline.stages.versions import NotYet, Pinned, Version, Versions
+from pipeline.stages.versions import Pinned, Version, Versions
 from rules import Event
 from rules.engine import NOTHING, Fold, Registration, RegistrationError
 
 S = TypeVar("S")
 _SEPARATOR = b"\0"
-# A part of a vehicle's state that is not the engine's: what the registry says of it.
+# Parts of a vehicle's state that are not the engine's: what the registry says of it, and the revision that
+# the state is of, where it went to another form on the way there.
 _REGISTRY = "@registry"
+_REVISION = "@revision"
 _MIGRATED_TOGETHER = 100
 
 
@@ -68,6 +71,10 @@ class VehicleLogic(Generic[S]):
         self._versions = versions
         self._migration: Migration[S] | None = None
         """While the vehicles go from one revision of the rules to another."""
+        self._ahead: dict[str, Version[S]] = {}
+        """Vehicles whose state is of a later revision than the partition's, as a worker before this left them."""
+        self._marked: set[str] = set()
+        """Vehicles whose state says which revision it is of."""
         self._outputs: Writer = writer or Outputs(stage)
         self._clocks = Clocks(revision=0 if versions is None else versions.current.revision)
         self._deadlines = Deadlines()
@@ -94,7 +101,14 @@ class VehicleLogic(Generic[S]):
             if self._migration is None:  # one that was parked goes on with it
                 self._stand_at(self._clocks.revision)
         for vehicle_id, parts in self._packed.items():
-            self._deadlines.arm(vehicle_id, self._fold.deadline_of(parts))
+            fold = self._fold
+            mark = parts.get(_REVISION)
+            if mark is not None:
+                self._marked.add(vehicle_id)
+                if self._versions is not None and int(mark) > self._clocks.revision:
+                    version = self._ahead[vehicle_id] = self._versions.version(int(mark))
+                    fold = version.fold
+            self._deadlines.arm(vehicle_id, fold.deadline_of(parts))
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         for vehicle_id in self._touched:
@@ -126,6 +140,7 @@ class VehicleLogic(Generic[S]):
             if parts is None:
                 vehicle = self._fold.new_vehicle(vehicle_id)
             else:
+                parts.pop(_REVISION, None)
                 packed = parts.pop(_REGISTRY, None)
                 known = NOTHING if packed is None else Registration.unpack(packed)
                 if packed is not None:
@@ -138,12 +153,8 @@ class VehicleLogic(Generic[S]):
 
     def _stand_at(self, revision: int) -> None:
         """The state is of this revision. Raises NotYet where this worker has not compiled it."""
-        versions = self._versions
-        if versions is None:
-            return
-        if revision > versions.current.revision:
-            raise NotYet(f"the state is of revision {revision}, which this worker has not loaded yet")
-        self._fold = versions.version(revision).fold
+        if self._versions is not None:
+            self._fold = self._versions.version(revision).fold
 
     def _follow(self, versions: Versions[S] | Pinned[S]) -> None:
         """Swap to the current revision, whole; then bring over some vehicles at each batch.
@@ -159,6 +170,7 @@ class VehicleLogic(Generic[S]):
             self._migrate(vehicle_id)
         if not migration.waiting:
             self._migration = None
+            self._ahead = {}
             self._clocks.revision = migration.after.revision
 
     def _swap(self, before: Version[S], after: Version[S]) -> None:
@@ -166,7 +178,7 @@ class VehicleLogic(Generic[S]):
             self._gather(vehicle_id, self._vehicles[vehicle_id])
         self._touched.clear()
         vehicles, self._vehicles = self._vehicles, {}
-        self._migration = Migration(before, after, vehicles, [*vehicles, *self._packed])
+        self._migration = Migration(before, after, vehicles, [*vehicles, *self._packed], self._ahead)
         self._fold = after.fold
 
     def _migrate(self, vehicle_id: str) -> None:
@@ -174,30 +186,28 @@ class VehicleLogic(Generic[S]):
         migration = self._migration
         if migration is None or not migration.take(vehicle_id):
             return
-        clocks = self._clocks
-        vehicle = migration.vehicles.pop(vehicle_id, None)
-        parts = {} if vehicle is not None else dict(self._packed[vehicle_id])
+        passage = migration.passage(vehicle_id)
+        if passage is None:
+            return
+        state = migration.vehicles.pop(vehicle_id, None)
+        parts = {} if state is not None else dict(self._packed[vehicle_id])
+        parts.pop(_REVISION, None)
         packed = parts.pop(_REGISTRY, None)
         known = NOTHING if packed is None else Registration.unpack(packed)
         known = self._registered.get(vehicle_id, known)
-        old = migration.before.fold
-        if migration.concerns(old.snapshot(vehicle) if vehicle is not None else parts):
-            state = old.restore(vehicle_id, parts, known) if vehicle is None else vehicle
-            old.retire(state, migration.gone, clocks.live, clocks.received, self._outcomes)
-            changed = old.changed(state)
-            for part, value in changed.items():
-                self._changed[vehicle_id.encode() + _SEPARATOR + part.encode()] = value
-                parts.pop(part, None)
-                if value is not None:
-                    parts[part] = value
-        if vehicle is not None:
-            parts = old.snapshot(vehicle)
-        moved = self._fold.restore(vehicle_id, parts, known)
-        self._deadlines.arm(vehicle_id, self._fold.next_deadline(moved))
-        if vehicle is not None:
-            self._vehicles[vehicle_id] = moved
+        moment = Moment(self._clocks.live, self._clocks.received)
+        moved = passage.move(vehicle_id, state, parts, known, moment, self._outcomes)
+        changed = moved.changed
+        if moved.is_marked:
+            self._marked.add(vehicle_id)
+            changed[_REVISION] = str(migration.after.revision).encode()
+        for part, value in changed.items():
+            self._changed[vehicle_id.encode() + _SEPARATOR + part.encode()] = value
+        self._deadlines.arm(vehicle_id, self._fold.next_deadline(moved.state))
+        if state is not None:
+            self._vehicles[vehicle_id] = moved.state
         else:
-            self._packed[vehicle_id] = parts if packed is None else {**parts, _REGISTRY: packed}
+            self._packed[vehicle_id] = moved.parts if packed is None else {**moved.parts, _REGISTRY: packed}
 
     # -- records -------------------------------------------------------------------------------------------
 
@@ -343,6 +353,9 @@ class VehicleLogic(Generic[S]):
         del self._vehicles[vehicle_id]
         self._touched.discard(vehicle_id)
         self._deadlines.forget(vehicle_id)
+        if vehicle_id in self._marked:
+            self._marked.discard(vehicle_id)
+            self._changed[vehicle_id.encode() + _SEPARATOR + _REVISION.encode()] = None
         if self._registered.pop(vehicle_id, None) is not None:
             self._keep(vehicle_id, None)
 

@@ -6,30 +6,38 @@ others follow, some at each batch, so that no step is long; what a deleted rule 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pipeline.stages.versions import Version, names_gone
+from pipeline.stages.passage import Passage
+from pipeline.stages.versions import Version
 
 S = TypeVar("S")
 
 
 class Migration(Generic[S]):
-    """Vehicles that wait. `vehicles` are those that were unpacked, under the fold of `before`."""
+    """Vehicles that wait. `vehicles` are those that were unpacked, under the fold of `before`.
+
+    `ahead` has those that a worker before this one has brought on their way, each with the version that its
+    state is of.
+    """
 
     def __init__(
-        self, before: Version[S], after: Version[S], vehicles: dict[str, S], every: Iterable[str]
+        self,
+        before: Version[S],
+        after: Version[S],
+        vehicles: dict[str, Any],
+        every: Iterable[str],
+        ahead: Mapping[str, Version[S]],
     ) -> None:
-        self.before = before
         self.after = after
         self.vehicles = vehicles
-        self.gone = names_gone(before.rules, after.rules)
         self.waiting = set(every)
         self._order = deque(self.waiting)
-        names = "|".join(re.escape(name) for name in sorted(self.gone))
-        self._mentions = re.compile(names) if names else None
+        self._ahead = ahead
+        self._passages = {it.revision: Passage(it, after) for it in (before, *ahead.values())}
+        self._before = before.revision
 
     def next(self, count: int) -> Iterator[str]:
         """Some of those that wait; they are to be taken."""
@@ -46,6 +54,8 @@ class Migration(Generic[S]):
         self.waiting.discard(vehicle_id)
         return True
 
-    def concerns(self, parts: Mapping[str, bytes]) -> bool:
-        """Whether a part of the state may be of a rule that is gone: parts are called by their rules."""
-        return self._mentions is not None and any(self._mentions.search(part) for part in parts)
+    def passage(self, vehicle_id: str) -> Passage[S] | None:
+        """The way of a vehicle; None if it is there already."""
+        version = self._ahead.get(vehicle_id)
+        revision = self._before if version is None else version.revision
+        return None if revision == self.after.revision else self._passages[revision]

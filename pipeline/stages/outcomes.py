@@ -9,6 +9,12 @@ from pipeline.runtime.stage import Output
 from rules.engine import AggregateRecord, GroupDropped, GroupSample, LateRecord
 from rules.engine.fence_outcomes import FencePublish, FenceRecord
 from rules.engine.outcomes import AlertRecord, CommandRecord, RuleFailure
+from rules.engine.shadows import Shadowed
+from rules.instants import format_instant
+
+
+SHADOWS = "telltale.shadow"
+"""The topic of what is recorded and acts on nothing."""
 
 
 class Outputs:
@@ -20,10 +26,13 @@ class Outputs:
         self._aggregates = Envelope("vehicle.aggregates", stage)
         self._late = Envelope("vehicle.late", stage)
         self._fences = Envelope("vehicle.geofence-events", stage)
+        self._shadows = Envelope(SHADOWS, stage)
 
     def output(self, outcome: Any, received: int) -> Output | None:
         """The record; None for what is counted only. `received` is the partition's clock."""
         match outcome:
+            case Shadowed():
+                return self._shadow(outcome, received)
             case RuleFailure() | GroupDropped() | GroupSample():
                 return None
             case AlertRecord():
@@ -54,3 +63,25 @@ class Outputs:
             envelope.headers(outcome.record_id, subject=vehicle_id, time_ms=time_ms),
             received,
         )
+
+    def _shadow(self, shadowed: Shadowed, received: int) -> Output | None:
+        """The record that would have been, within one that says so."""
+        output = self.output(shadowed.outcome, received)
+        if output is None:
+            return None
+        outcome, track = shadowed.outcome, shadowed.track
+        record = outcome.to_record()
+        record_id = f"{track}-{outcome.record_id}"
+        told = {
+            "id": record_id,
+            "rule": shadowed.rule,
+            "revision": shadowed.revision,
+            "vehicleId": record.get("vehicleId"),
+            "track": track,
+            "topic": output.topic,
+            "record": record,
+            "receivedAt": format_instant(received),
+        }
+        subject = (output.key or b"").decode()
+        headers = self._shadows.headers(record_id, subject=subject, time_ms=received)
+        return Output(SHADOWS, output.key, orjson.dumps(told), headers, received)

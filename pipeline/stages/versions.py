@@ -6,6 +6,7 @@ A worker has one of these. Its partitions ask at each batch whether the current 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -13,6 +14,8 @@ from typing import Any, Generic, TypeVar
 from pipeline.runtime.failures import RuntimeFailure
 from rules import RuleSet
 from rules.engine import Fold
+from rules.engine.shadows import Shadowing
+from rules.engine.tracks import Tracks
 
 S = TypeVar("S")
 
@@ -27,7 +30,43 @@ class Version(Generic[S]):
 
     revision: int
     rules: RuleSet
-    fold: Fold[S]
+    fold: Fold[Any]
+    """What runs vehicles: of a candidate both revisions side by side."""
+    engine: Fold[S]
+    """What runs the rules of this revision, without shadows or a revision beside it."""
+    alone: Fold[S]
+    """The same, with its rules in shadow mode told apart."""
+    stable: Version[S] | None = None
+    """The revision that acts for the vehicles that this one, a candidate, does not have; None: it has all."""
+    promoted: int = 0
+    """The newest candidate that became what all vehicles run, at this revision or before it."""
+
+    @property
+    def base(self) -> Version[S]:
+        """What runs every vehicle: the stable revision beside a candidate, otherwise this one."""
+        return self.stable or self
+
+    @property
+    def tracks(self) -> Tracks[S] | None:
+        """The two revisions side by side; None for one that runs alone."""
+        return self.fold if isinstance(self.fold, Tracks) else None
+
+
+def version_of(
+    revision: int,
+    rules: RuleSet,
+    make: Callable[[RuleSet], Fold[S]],
+    *,
+    stable: Version[S] | None = None,
+    promoted: int = 0,
+) -> Version[S]:
+    """Make a version, with `stable` of a candidate; slow for many rules, and safe in a thread."""
+    engine = make(rules)
+    alone: Fold[S] = Shadowing(engine, rules.shadows) if rules.shadows else engine
+    fold: Fold[Any] = alone
+    if stable is not None and rules.rollout is not None:
+        fold = Tracks(stable.alone, alone, rules.rollout, time.perf_counter_ns)
+    return Version(revision, rules, fold, engine, alone, stable, promoted)
 
 
 class Versions(Generic[S]):
@@ -41,13 +80,19 @@ class Versions(Generic[S]):
         self.newest = first.revision
         """Of the log, whether it could be compiled or not."""
 
-    def compile(self, revision: int, rules: RuleSet) -> Version[S]:
+    def compile(
+        self, revision: int, rules: RuleSet, *, stable: Version[S] | None = None, promoted: int = 0
+    ) -> Version[S]:
         """Make a version; slow for many rules, and safe in a thread."""
-        return Version(revision, rules, self._make(rules))
+        return version_of(revision, rules, self._make, stable=stable, promoted=promoted)
 
     def know(self, version: Version[S]) -> None:
         """Remember a revision for those that ask for it."""
         self._known[version.revision] = version
+
+    def known(self, revision: int) -> Version[S] | None:
+        """A revision, if it was compiled."""
+        return self._known.get(revision)
 
     def switch(self, version: Version[S]) -> None:
         """From now on this is to run. Partitions that wait keep the versions that they are of."""
@@ -60,6 +105,8 @@ class Versions(Generic[S]):
 
     def version(self, revision: int) -> Version[S]:
         """A revision that a checkpoint names. Raises NotYet, and remembers that it was asked for."""
+        if revision > self.current.revision:
+            raise NotYet(f"the state is of revision {revision}, which this worker has not loaded yet")
         found = self._known.get(revision)
         if found is None:
             self._asked.add(revision)
@@ -68,7 +115,7 @@ class Versions(Generic[S]):
 
     def replace_missing(self, revision: int) -> None:
         """A revision that the log does not keep any more: its state goes to the current one as it is."""
-        self._known[revision] = Version(revision, self.current.rules, self.current.fold)
+        self._known[revision] = dataclasses.replace(self.current, revision=revision)
 
 
 class Pinned(Generic[S]):

@@ -5,6 +5,7 @@ words are Prometheus's; where an event says exactly at the end of a hold that th
 wins.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
@@ -32,6 +33,8 @@ class Change(Enum):
     DESELECTED = "deselected"
     FORGOTTEN = "forgotten"
     DELETED = "deleted"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolledBack"
 
     @property
     def ends(self) -> bool:
@@ -84,6 +87,11 @@ class Alert:
     """The last time it fired or was resolved: nothing is dated before that."""
     last_since: int | None = None
     ended_at: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The id as records have it."""
+        return str(uuid.UUID(bytes=self.id))
 
 
 @dataclass(slots=True)

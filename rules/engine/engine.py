@@ -10,6 +10,7 @@ from rules.engine import state
 from rules.engine.absences import Heard, Now
 from rules.engine.alerts import Change, Phase
 from rules.engine.events import Event
+from rules.engine.fold import Ongoing
 from rules.engine.memory import FOREVER, NEVER, Memory
 from rules.engine.observers import Observer
 from rules.engine.outcomes import Outcome
@@ -214,6 +215,46 @@ class Engine:
         for index in [index for index in vehicle.absences if gone >> first + index & 1]:
             del vehicle.absences[index]
             vehicle.absences_changed |= 1 << index
+
+    def ongoing(self, vehicle: VehicleState) -> Ongoing:
+        """The alerts that fire."""
+        return Ongoing({**self._observer.open_of(vehicle), **self._watcher.open_of(vehicle)})
+
+    def hand_over(
+        self,
+        vehicle: VehicleState,
+        others: Ongoing,
+        reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[Outcome],
+    ) -> None:
+        """Another set acts for the vehicle from now on: what does not fire there is resolved."""
+        now = Now(live_clock, received_clock)
+        at = self._pass_time(vehicle, now, out)
+        for name in self.ongoing(vehicle).open.keys() & others.open.keys():
+            self._observer.drop(vehicle, name)
+            self._watcher.drop(vehicle, name)
+        self._end(vehicle, self._programs.everything, now, at, reason=Change(reason), out=out, by="rules")
+
+    def take_over(
+        self,
+        vehicle: VehicleState,
+        others: Ongoing,
+        _reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[Outcome],
+    ) -> None:
+        """This set acts for the vehicle in place of another: what fires here alone is told."""
+        at = self._pass_time(vehicle, Now(live_clock, received_clock), out)
+        cause = Cause(received_clock, None, by="rules")
+        self._observer.announce(vehicle, others.open, at, cause, out)
+        self._watcher.announce(vehicle, others.open, at, cause, out)
+
+    def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
+        """The rules whose alert fires for a vehicle that is packed. Raises StateFormatError."""
+        return state.firing(self._programs, parts)
 
     def next_deadline(self, vehicle: VehicleState) -> int | None:
         """The live clock after which `advance` may have something to do; None if it has nothing to wait for.

@@ -21,8 +21,10 @@ EVERY = "every"
 """What an action is tied to that acts upon each event of its rule."""
 
 
-UNMOVED = frozenset({"fenceChanged", "fenceDeleted", "deselected", "forgotten", "deleted"})
-"""Reasons why a visit ended although the vehicle did not leave."""
+UNMOVED = frozenset(
+    {"fenceChanged", "fenceDeleted", "deselected", "forgotten", "deleted", "promoted", "rolledBack"}
+)
+"""Reasons why a visit ended, or began, although the vehicle did not move."""
 
 
 class FenceReporter:

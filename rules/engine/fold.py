@@ -5,12 +5,23 @@ the state decides when to call, and keeps it.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from rules.engine.events import Event
 from rules.engine.registration import NOTHING, Registration
 
 S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Ongoing:
+    """What has been told of a vehicle and is not over yet."""
+
+    open: Mapping[str, str] = field(default_factory=dict)
+    """Alerts that fire by their ids, visits by rule and fence: each with its rule."""
+    updates: Mapping[str, int] = field(default_factory=dict)
+    """The next `update` of windows, by their ids."""
 
 
 class Fold(Protocol[S]):
@@ -45,6 +56,25 @@ class Fold(Protocol[S]):
         Called before the vehicle's state goes to a fold of another rule set, with the rules that the other
         set does not have, or has with another meaning.
         """
+
+    def ongoing(self, vehicle: S) -> Ongoing:
+        """What is open: what another set of rules must know that is to act for the vehicle in place of this."""
+
+    def hand_over(
+        self, vehicle: S, others: Ongoing, reason: str, live_clock: int, received_clock: int, out: list[Any]
+    ) -> None:
+        """Another set acts for the vehicle from now on, with `others` open: what it does not have open ends.
+
+        The reason is `promoted` or `rolledBack`. The state is of no use afterwards.
+        """
+
+    def take_over(
+        self, vehicle: S, others: Ongoing, reason: str, live_clock: int, received_clock: int, out: list[Any]
+    ) -> None:
+        """This set acts for the vehicle in place of another, which had `others` open: what it had not is told."""
+
+    def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
+        """The rules whose alert fires for a vehicle that is packed. Raises StateFormatError."""
 
     def next_deadline(self, vehicle: S) -> int | None:
         """The live clock after which `advance` may have something to do; None if it waits for nothing."""

@@ -15,6 +15,7 @@ from rules.engine.fence_groups import Group
 from rules.engine.fence_outcomes import FenceOutcome
 from rules.engine.fence_reports import FenceReporter
 from rules.engine.fence_state import FencedVehicle, Fix, Visits
+from rules.engine.fold import Ongoing
 from rules.engine.memory import FOREVER, NEVER, Look, Memory, layout_for
 from rules.engine.places import position_of
 from rules.engine.registration import NOTHING, Registration
@@ -160,6 +161,57 @@ class Geofences:
                 del vehicle.visits[name]
         vehicle.due = self._next_due(vehicle)
         vehicle.fixes_changed = True
+
+    def ongoing(self, vehicle: FencedVehicle) -> Ongoing:
+        """The visits that were told of."""
+        return Ongoing(
+            {
+                _visit_name(rule, fence): rule
+                for rule, visits in vehicle.visits.items()
+                for fence, visit in visits.by_fence.items()
+                if visit.phase is not Phase.ENTERING
+            }
+        )
+
+    def hand_over(
+        self,
+        vehicle: FencedVehicle,
+        others: Ongoing,
+        reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[FenceOutcome],
+    ) -> None:
+        """Another set acts for the vehicle from now on: visits that it does not have end, without actions."""
+        self.advance(vehicle, live_clock, received_clock, out)
+        cause = Cause(received_clock, None, by="rules")
+        at = self._clock(vehicle, live_clock)
+        for name, visits in sorted(vehicle.visits.items()):
+            lost = [fence for fence in visits.by_fence if _visit_name(name, fence) not in others.open]
+            self._close(vehicle, name, lost, at, reason, cause, out)
+
+    def take_over(
+        self,
+        vehicle: FencedVehicle,
+        others: Ongoing,
+        reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[FenceOutcome],
+    ) -> None:
+        """This set acts for the vehicle in place of another: visits that it alone has are told, no more."""
+        self.advance(vehicle, live_clock, received_clock, out)
+        cause = Cause(received_clock, None, by="rules")
+        at = self._clock(vehicle, live_clock)
+        for name, visits in sorted(vehicle.visits.items()):
+            for fence, visit in sorted(visits.by_fence.items()):
+                if visit.phase is not Phase.ENTERING and _visit_name(name, fence) not in others.open:
+                    begun = Happening("enter", visit.since, max(at, visits.moved), None, reason)
+                    self._tell(vehicle, self._rules[name], fence, [begun], cause, out)
+
+    def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
+        """None: geofence rules tell of events."""
+        return []
 
     def next_deadline(self, vehicle: FencedVehicle) -> int | None:
         """The live clock after which `advance` may have something to do; None if it waits for nothing."""
@@ -415,6 +467,10 @@ class Geofences:
                     speed=speed if isinstance(speed, float) else None,
                     out=out,
                 )
+
+
+def _visit_name(rule: str, fence: str) -> str:
+    return f"{rule} {fence}"
 
 
 def _selects(selector: Expression | None, look: Look) -> bool:

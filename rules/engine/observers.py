@@ -355,6 +355,35 @@ class Observer:
                 del vehicle.sequences[index]
                 vehicle.sequences_changed |= 1 << index
 
+    def open_of(self, vehicle: VehicleState) -> dict[str, str]:
+        """The alerts that fire: their ids, each with its rule."""
+        return {
+            alert.name: self._rules[index].rule.name
+            for index, alert in sorted(vehicle.alerts.items())
+            if alert.phase is Phase.FIRING
+        }
+
+    def drop(self, vehicle: VehicleState, name: str) -> None:
+        """The alert of this id goes on elsewhere: nothing is told of it here any more."""
+        for index, alert in list(vehicle.alerts.items()):
+            if alert.phase is Phase.FIRING and alert.name == name:
+                del vehicle.alerts[index]
+
+    def announce(
+        self, vehicle: VehicleState, known: Collection[str], at: int, cause: Cause, out: list[Outcome]
+    ) -> None:
+        """This set acts for the vehicle from now on: tell what fires, unless it is known by its id."""
+        look = Look(vehicle.memory, vehicle.vehicle_id, at)
+        for index, alert in sorted(vehicle.alerts.items()):
+            if alert.phase is not Phase.FIRING:
+                continue
+            alert.records = max(alert.records, self.reporter.first_record)
+            vehicle.rules_changed |= 1 << index
+            if alert.name not in known:
+                occasion = Occasion("firing", alert.fired_at)
+                rule = self._rules[index]
+                self.reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
+
     def _new_id(self, vehicle: VehicleState, rule: RunningRule, alert: Alert) -> bytes:
         lineage = f"{rule.rule.name}@{rule.rule.lineage}"
         return alert_id(lineage, vehicle.vehicle_id, alert.since, alert.ordinal).bytes

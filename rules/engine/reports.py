@@ -27,6 +27,10 @@ from rules.language.template import format_value
 from rules.language.values import UNKNOWN
 
 
+_RECORDS_BITS = 8
+"""An alert has fewer records than this: one for each severity, and its end."""
+
+
 @dataclass(slots=True)
 class Cause:
     """What made the engine look: a message, or silence. Times in milliseconds."""
@@ -83,6 +87,8 @@ class Reporter:
 
     def __init__(self, revision: int) -> None:
         self._revision = revision
+        self.first_record = revision << _RECORDS_BITS
+        """Of an alert that another revision has told of, too: no record has the id of one of the other's."""
 
     def report(
         self,

@@ -131,6 +131,21 @@ def restore(vehicle: VehicleState, parts: Mapping[str, bytes]) -> None:
     vehicle.leftovers = tuple(sorted(strange))
 
 
+def firing(programs: Programs, parts: Mapping[str, bytes]) -> list[str]:
+    """The rules and silences whose alert fires, by name. Raises StateFormatError."""
+    found = []
+    for part, packed in parts.items():
+        match programs.known.get(part):
+            case RunningRule(rule=rule) | RunningAbsence(rule=rule):
+                if _read(packed, part, _phase) == Phase.FIRING:
+                    found.append(rule.name)
+    return found
+
+
+def _phase(content: Any) -> int:
+    return int(content[0])
+
+
 def absence_deadline(programs: Programs, parts: Mapping[str, bytes]) -> int:
     """The live clock after which a silence may have something to do; FOREVER if none has."""
     soonest = FOREVER

@@ -103,6 +103,35 @@ class Watcher:
             end(told, now.received, now.live, reason)
             self._tell(vehicle, self._absences[index], told, reason, cause=cause, look=look, out=out)
 
+    def open_of(self, vehicle: VehicleState) -> dict[str, str]:
+        """The silences that fire: their ids, each with its rule."""
+        return {
+            told.alert.name: self._absences[index].rule.name
+            for index, told in sorted(vehicle.absences.items())
+            if told.alert.phase is Phase.FIRING
+        }
+
+    def drop(self, vehicle: VehicleState, name: str) -> None:
+        """The silence of this id goes on elsewhere: nothing is told of it here any more."""
+        for index, told in list(vehicle.absences.items()):
+            if told.alert.phase is Phase.FIRING and told.alert.name == name:
+                del vehicle.absences[index]
+
+    def announce(
+        self, vehicle: VehicleState, known: Collection[str], at: int, cause: Cause, out: list[Outcome]
+    ) -> None:
+        """This set acts for the vehicle from now on: tell which silences fire, unless they are known."""
+        look = Look(vehicle.memory, vehicle.vehicle_id, at)
+        for index, told in sorted(vehicle.absences.items()):
+            alert = told.alert
+            if alert.phase is not Phase.FIRING:
+                continue
+            alert.records = max(alert.records, self._reporter.first_record)
+            vehicle.absences_changed |= 1 << index
+            if alert.name not in known:
+                occasion, absence = Occasion("firing", alert.fired_at), self._absences[index]
+                self._reporter.report(vehicle, absence, alert, occasion, cause=cause, look=look, out=out)
+
     def expect(self, vehicle: VehicleState, now: Now) -> None:
         """The registry knows a vehicle that never spoke: from the first that was said of it, it is silent."""
         if vehicle.program.ears:

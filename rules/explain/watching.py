@@ -65,7 +65,9 @@ class Watch:
             sequences=tuple(it for it in rules.sequences if it is self.rule),
             absences=tuple(it for it in rules.absences if it is self.rule),
         )
-        self._engine = Engine(alone, quiet_after_ms=quiet_after_ms)
+        engine = self._engine = Engine(alone, quiet_after_ms=quiet_after_ms)
+        self.ongoing, self.firing_of = engine.ongoing, engine.firing_of
+        self.hand_over, self.take_over = engine.hand_over, engine.take_over
         self._vocabulary = vocabulary
         self._judge: Judge | None = None
         self.moments: list[Moment] = []

@@ -105,6 +105,31 @@ class RunningAlarm:
             occasion = Occasion("resolved", max(at, alerted.fired_at), reason)
             self._resolve(bearer, alerted, occasion, cause, look, reporter, out)
 
+    def id_of(self, bearer_id: str, windows: Windows) -> str:
+        """The id of the alert, which fires or did so last."""
+        alerted = windows.alerted or Alerted()
+        return str(alert_id(self._lineage, bearer_id, alerted.since, alerted.ordinal))
+
+    def announce(
+        self,
+        bearer: Bearer,
+        windows: Windows,
+        cause: Cause,
+        reporter: Reporter,
+        out: list[Any],
+        *,
+        is_known: bool,
+    ) -> None:
+        """Another set has acted for the vehicle: tell what fires here, unless it is known."""
+        alerted = windows.alerted
+        if alerted is None or not alerted.is_firing:
+            return
+        alerted.records = max(alerted.records, reporter.first_record)
+        windows.changed = True
+        if not is_known:
+            look = Look(Memory.empty(_NO_SIGNALS), bearer.vehicle_id, alerted.fired_at)
+            self._report(bearer, alerted, Occasion("firing", alerted.fired_at), cause, look, reporter, out)
+
     def _resolve(
         self,
         bearer: Bearer,

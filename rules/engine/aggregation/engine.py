@@ -12,13 +12,14 @@ from operator import itemgetter
 from typing import Any
 
 from rules.engine.aggregation import state
-from rules.engine.aggregation.records import AggregateRecord, LateRecord, late_id
+from rules.engine.aggregation.records import AggregateRecord, LateRecord, late_id, window_id
 from rules.engine.aggregation.running import LateLook, RunningAggregation, Shape, group_value, is_sample
 from rules.engine.aggregation.sources import GroupSample
 from rules.engine.aggregation.telling import Cause, Subject, Teller
 from rules.engine.aggregation.vehicle import Status, VehicleWindows, Windows
 from rules.engine.events import Event
 from rules.engine.expressions import Expression
+from rules.engine.fold import Ongoing
 from rules.engine.memory import FOREVER, NEVER, Look, Memory, layout_for
 from rules.engine.outcomes import RuleFailure
 from rules.engine.places import Places
@@ -143,6 +144,64 @@ class AggregationEngine:
             rule, windows = self.rules[index], vehicle.windows.pop(index)
             self.teller.retire(self._subject(vehicle), rule, windows, vehicle.time, received_clock, out)
             vehicle.gone |= state.parts_of(rule, windows)
+
+    def ongoing(self, vehicle: VehicleWindows) -> Ongoing:
+        """The alerts that fire, and how often each window was told of."""
+        firing, updates = {}, {}
+        for index, windows in vehicle.windows.items():
+            rule = self.rules[index]
+            if rule.alarm is not None and windows.is_firing:
+                firing[rule.alarm.id_of(vehicle.vehicle_id, windows)] = rule.name
+            for key, status in windows.windows.items():
+                updates[window_id(rule.lineage, vehicle.vehicle_id, key)] = status.update
+        return Ongoing(firing, updates)
+
+    def hand_over(
+        self,
+        vehicle: VehicleWindows,
+        others: Ongoing,
+        reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[Any],
+    ) -> None:
+        """Another set acts for the vehicle from now on: alerts that do not fire there are resolved."""
+        self.advance(vehicle, live_clock, received_clock, out)
+        subject, cause = self._subject(vehicle), Cause("rules", received_clock)
+        for index, windows in sorted(vehicle.windows.items()):
+            alarm = self.rules[index].alarm
+            if alarm is not None and windows.is_firing:
+                if alarm.id_of(vehicle.vehicle_id, windows) not in others.open:
+                    self.teller.end(subject, self.rules[index], windows, vehicle.time, reason, cause, out)
+
+    def take_over(
+        self,
+        vehicle: VehicleWindows,
+        others: Ongoing,
+        _reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[Any],
+    ) -> None:
+        """This set acts for the vehicle in place of another: alerts that fire here alone are told.
+
+        Windows that the other has told of are told on, with updates that go on from its own.
+        """
+        self.advance(vehicle, live_clock, received_clock, out)
+        subject, cause = self._subject(vehicle), Cause("rules", received_clock)
+        for index, windows in sorted(vehicle.windows.items()):
+            rule = self.rules[index]
+            for key, status in windows.windows.items():
+                told = others.updates.get(window_id(rule.lineage, vehicle.vehicle_id, key), 0)
+                if told > status.update:
+                    status.update, windows.changed = told, True
+            if rule.alarm is not None and windows.is_firing:
+                is_known = rule.alarm.id_of(vehicle.vehicle_id, windows) in others.open
+                self.teller.announce(subject, rule, windows, cause, out, is_known=is_known)
+
+    def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
+        """The rules whose alert fires for a vehicle that is packed. Raises StateFormatError."""
+        return state.firing(parts, self.rules)
 
     def next_deadline(self, vehicle: VehicleWindows) -> int | None:
         """The live clock after which `advance` has something to do; None if it waits for nothing."""

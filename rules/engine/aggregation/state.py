@@ -88,6 +88,17 @@ def restore(vehicle: VehicleWindows, parts: Mapping[str, bytes], rules: Sequence
                 _read(packed, part, _restore_pane, vehicle, rule, key)
 
 
+def firing(parts: Mapping[str, bytes], rules: Sequence[RunningAggregation]) -> list[str]:
+    """The rules whose alert fires, by name. Raises StateFormatError."""
+    found = []
+    for rule in rules:
+        packed = parts.get(WINDOWS + rule.name)
+        windows = None if packed is None or rule.alarm is None else read_windows(packed, rule)
+        if windows is not None and windows.is_firing:
+            found.append(rule.name)
+    return found
+
+
 def deadline(packed: bytes) -> tuple[int, int, int]:
     """(first instant at which something may be due, event time, live clock) of the values' part."""
     found: tuple[int, int, int] = _read(packed, VALUES, _read_deadline)

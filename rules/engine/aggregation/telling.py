@@ -170,9 +170,7 @@ class Teller:
         """Make every window final at once, and end the alert."""
         for status in in_order(windows):
             self.tell(subject, rule, windows, status, cause, out, final=True)
-        if rule.alarm is not None:
-            why = reports.Cause(cause.received_at, None, "registry")
-            rule.alarm.end(subject.bearer, windows, at, "forgotten", why, self._reporter, out)
+        self.end(subject, rule, windows, at, "forgotten", Cause("registry", cause.received_at), out)
 
     def retire(
         self,
@@ -184,9 +182,37 @@ class Teller:
         out: list[Any],
     ) -> None:
         """The rule is no more: its alert ends, and nothing is told of its open windows."""
+        self.end(subject, rule, windows, at, "deleted", Cause("rules", received_at), out)
+
+    def end(
+        self,
+        subject: Subject,
+        rule: RunningAggregation,
+        windows: Windows,
+        at: int,
+        reason: str,
+        cause: Cause,
+        out: list[Any],
+    ) -> None:
+        """End the alert, if one fires."""
         if rule.alarm is not None:
-            why = reports.Cause(received_at, None, "rules")
-            rule.alarm.end(subject.bearer, windows, at, "deleted", why, self._reporter, out)
+            why = reports.Cause(cause.received_at, None, cause.by)
+            rule.alarm.end(subject.bearer, windows, at, reason, why, self._reporter, out)
+
+    def announce(
+        self,
+        subject: Subject,
+        rule: RunningAggregation,
+        windows: Windows,
+        cause: Cause,
+        out: list[Any],
+        *,
+        is_known: bool,
+    ) -> None:
+        """Tell of an alert that fires, unless it is known; its records go on from those of all others."""
+        if rule.alarm is not None:
+            why = reports.Cause(cause.received_at, None, cause.by)
+            rule.alarm.announce(subject.bearer, windows, why, self._reporter, out, is_known=is_known)
 
 
 def in_order(windows: Windows) -> list[Status]:
