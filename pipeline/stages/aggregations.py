@@ -9,9 +9,10 @@ from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.documents import load_rules
 from pipeline.stages.grouping import STAGE, AggregationLogic
 from pipeline.stages.live import live_rules
+from pipeline.stages.outcomes import SHADOWS
 from pipeline.stages.partials import TOPIC
 from pipeline.stages.settings import RuleStageSettings
-from pipeline.stages.versions import Version, Versions
+from pipeline.stages.versions import Versions, version_of
 from rules import RuleSet
 from rules.engine import AggregationEngine, PublishAction, VehicleWindows
 
@@ -26,7 +27,7 @@ def stage(settings: RuleStageSettings, versions: Versions[VehicleWindows] | None
     quiet_after = settings.quiet_after_ms
     if versions is None:
         files = load_rules(settings.rules)
-        versions = Versions(make(settings), Version(0, files, make(settings)(files)))
+        versions = Versions(make(settings), version_of(0, files, make(settings)))
     rules = versions.current.rules
     counts = AggregationCounts()
     alarms = [rule.alarm for rule in rules.aggregations if rule.alarm is not None]
@@ -43,6 +44,7 @@ def stage(settings: RuleStageSettings, versions: Versions[VehicleWindows] | None
             "vehicle.late",
             "vehicle.alerts",
             "vehicle.commands",
+            SHADOWS,
             TOPIC,
             "vehicle.dead-letter",
         ),

@@ -1,5 +1,6 @@
 """vehicle.telemetry to vehicle.alerts and vehicle.commands: the alert rules, folded over each vehicle."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipeline.runtime.stage import Stage
 from pipeline.stages.documents import load_rules
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.live import live_rules
+from pipeline.stages.outcomes import SHADOWS
 from pipeline.stages.rule_counts import RuleCounts
 from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.versions import Versions
@@ -35,7 +37,7 @@ def stage(settings: RuleStageSettings, versions: Versions[VehicleState] | None =
         name="alerts",
         inputs=("vehicle.telemetry", "vehicle.registry"),
         logic=lambda _partition: VehicleLogic("alerts", engine, counts, versions=versions),
-        outputs=("vehicle.alerts", "vehicle.commands", "vehicle.dead-letter"),
+        outputs=("vehicle.alerts", "vehicle.commands", SHADOWS, "vehicle.dead-letter"),
         elsewhere=tuple(sorted(published)),
         first=("vehicle.registry",),
         check_keys=True,
@@ -43,8 +45,14 @@ def stage(settings: RuleStageSettings, versions: Versions[VehicleState] | None =
 
 
 def _activations(engine: Fold[VehicleState], versions: Versions[VehicleState] | None) -> Mapping[str, int]:
-    fold: Any = engine if versions is None else versions.current.fold
-    found: Mapping[str, int] = fold.take_activations()
+    """While a candidate runs, of both revisions together."""
+    current = None if versions is None else versions.current
+    folds: list[Any] = [engine] if current is None else [current.engine]
+    if current is not None and current.stable is not None:
+        folds.append(current.stable.engine)
+    found: Counter[str] = Counter()
+    for fold in folds:
+        found.update(fold.take_activations())
     return found
 
 

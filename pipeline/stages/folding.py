@@ -72,7 +72,7 @@ class VehicleLogic(Generic[S]):
         self._migration: Migration[S] | None = None
         """While the vehicles go from one revision of the rules to another."""
         self._ahead: dict[str, Version[S]] = {}
-        """Vehicles whose state is of a later revision than the partition's, as a worker before this left them."""
+        """Vehicles whose state is of a later revision than the partition's: another worker left them so."""
         self._marked: set[str] = set()
         """Vehicles whose state says which revision it is of."""
         self._outputs: Writer = writer or Outputs(stage)

@@ -9,6 +9,7 @@ from pipeline.stages.documents import load_rules
 from pipeline.stages.fence_counts import FenceCounts
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.live import live_rules
+from pipeline.stages.outcomes import SHADOWS
 from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.versions import Versions
 from rules import RuleSet
@@ -31,7 +32,7 @@ def stage(settings: RuleStageSettings, versions: Versions[FencedVehicle] | None 
         name="geofences",
         inputs=("vehicle.telemetry", "vehicle.registry"),
         logic=lambda _partition: VehicleLogic("geofences", fold, counts, versions=versions),
-        outputs=("vehicle.geofence-events", "vehicle.commands", "vehicle.dead-letter"),
+        outputs=("vehicle.geofence-events", "vehicle.commands", SHADOWS, "vehicle.dead-letter"),
         elsewhere=tuple(sorted(published)),
         first=("vehicle.registry",),
         check_keys=True,

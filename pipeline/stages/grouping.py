@@ -27,6 +27,7 @@ from rules.engine import (
     StateFormatError,
     VehicleWindows,
 )
+from rules.engine.shadows import SHADOW, Shadowed, shadow
 
 STAGE = "aggregations"
 _GROUPS = b"\0"
@@ -53,12 +54,15 @@ class AggregationLogic:
         self._next: Version[VehicleWindows] | None = None
         """What is to run once the end of what it does not have is committed."""
         self._is_left = False
-        engine: Any = self._version.fold
+        engine: Any = self._version.base.engine
         self._engine: AggregationEngine = engine
+        """Of the groups: while a candidate has a share of the vehicles they stay with the stable revision."""
+        self._shadows = self._version.base.rules.shadows
         self._counts = counts
         self._quiet_after = quiet_after_ms
         self._outputs = Outputs(STAGE)
-        self._vehicles = VehicleLogic(STAGE, engine, counts, writer=self, versions=Pinned(versions))
+        fold = self._version.fold
+        self._vehicles = VehicleLogic(STAGE, fold, counts, writer=self, versions=Pinned(versions))
         self._sources = Sources(engine.rules)
         self._merger = Merger(engine.rules, engine.teller, self._partitions)
         self._received = 0
@@ -124,7 +128,7 @@ class AggregationLogic:
             return
         self._next, self._is_left = following, False
         outcomes: list[object] = []
-        gone = names_gone(self._version.rules, following.rules)
+        gone = names_gone(self._version.base.rules, following.base.rules)
         self._merger.retire(gone, self._received, outcomes)
         self._tell(outcomes, self._received, out)
 
@@ -149,7 +153,8 @@ class AggregationLogic:
             if isinstance(counted, GroupDropped):
                 outcome = counted
             else:
-                outcome = self._engine.too_late(outcome.vehicle_id, outcome.rule, outcome.event)
+                late = self._engine.too_late(outcome.vehicle_id, outcome.rule, outcome.event)
+                outcome = Shadowed(late, SHADOW) if late.rule in self._shadows else late
             self._counts.happened(outcome)
         return self._outputs.output(outcome, received)
 
@@ -169,7 +174,9 @@ class AggregationLogic:
             self._merger.take(source, partial, received, outcomes)
         self._tell(outcomes, received, out)
 
-    def _tell(self, outcomes: Sequence[object], received: int, out: list[Output]) -> None:
+    def _tell(self, outcomes: list[object], received: int, out: list[Output]) -> None:
+        if self._shadows:
+            shadow(outcomes, 0, self._shadows)
         for outcome in outcomes:
             self._counts.happened(outcome)
             output = self._outputs.output(outcome, received)

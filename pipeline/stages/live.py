@@ -24,7 +24,7 @@ from pipeline.process.kafka import client_options
 from pipeline.process.names import topic_name
 from pipeline.stages.documents import load_rules
 from pipeline.stages.settings import RuleStageSettings
-from pipeline.stages.versions import Version, Versions
+from pipeline.stages.versions import Version, Versions, version_of
 from pipeline.store import Revisions, RulesLog, StoreDamaged
 from pipeline.store.log import RULES
 from rules import RuleSet
@@ -62,7 +62,7 @@ class Follower:
         self._settings = context.settings
         self._context = context
         files = load_rules(context.settings.rules)
-        self.versions: Versions[Any] = Versions(make, Version(0, files, make(files)))
+        self.versions: Versions[Any] = Versions(make, version_of(0, files, make))
         self._refused: str | None = None
         self._unread: set[str] = set()
 

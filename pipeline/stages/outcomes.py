@@ -10,8 +10,6 @@ from rules.engine import AggregateRecord, GroupDropped, GroupSample, LateRecord
 from rules.engine.fence_outcomes import FencePublish, FenceRecord
 from rules.engine.outcomes import AlertRecord, CommandRecord, RuleFailure
 from rules.engine.shadows import Shadowed
-from rules.instants import format_instant
-
 
 SHADOWS = "telltale.shadow"
 """The topic of what is recorded and acts on nothing."""
@@ -71,7 +69,7 @@ class Outputs:
             return None
         outcome, track = shadowed.outcome, shadowed.track
         record = outcome.to_record()
-        record_id = f"{track}-{outcome.record_id}"
+        record_id = f"{track}-{shadowed.revision}-{outcome.record_id}"
         told = {
             "id": record_id,
             "rule": shadowed.rule,
@@ -80,7 +78,7 @@ class Outputs:
             "track": track,
             "topic": output.topic,
             "record": record,
-            "receivedAt": format_instant(received),
+            "receivedAt": record["receivedAt"] if "receivedAt" in record else record["cause"]["receivedAt"],
         }
         subject = (output.key or b"").decode()
         headers = self._shadows.headers(record_id, subject=subject, time_ms=received)

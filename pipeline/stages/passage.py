@@ -16,7 +16,7 @@ Whoever acts afterwards and did not before takes over from whoever did (rules.en
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -150,23 +150,30 @@ class Passage(Generic[S]):
     ) -> Moved[S]:
         """One state under one set of rules to another: what is gone ends."""
         gone, mentions = self._gone(track.version.revision, to.revision)
-        fold, parts, state = track.version.alone, track.parts, track.state
+        fold, parts, state = track.version.alone, dict(track.parts), track.state
         changed: dict[str, bytes | None] = {}
-        if mentions is not None and any(mentions.search(part) for part in parts):
+
+        def end(names: Collection[str], reason: str) -> None:
+            nonlocal state
             if state is None:
                 state = fold.restore(vehicle_id, parts, known)
-            fold.retire(state, gone, moment.live, moment.received, out)
-            changed = fold.changed(state)
-            parts = {part: packed for part, packed in {**parts, **changed}.items() if packed is not None}
-        if track.state is not None:
-            parts = fold.snapshot(track.state)
-        return Moved(to.alone.restore(vehicle_id, parts, known), dict(parts), changed)
+            fold.retire(state, names, reason, moment.live, moment.received, out)
+            for part, packed in fold.changed(state).items():
+                changed[part] = packed
+                parts.pop(part, None)
+            parts.update(fold.snapshot(state))
+
+        if mentions is not None and any(mentions.search(part) for part in parts):
+            end(gone, "deleted")
+        moved = to.alone.restore(vehicle_id, parts, known)
+        if to is not track.version and (others := to.alone.unselected(moved, parts)):
+            end(others, "deselected")
+            moved = to.alone.restore(vehicle_id, parts, known)
+        return Moved(moved, parts, changed)
 
     def _find_gone(self, before: int, after: int) -> tuple[frozenset[str], re.Pattern[str] | None]:
         """What is gone between two of the versions at hand, and what finds parts that may be of it."""
-        at_hand = {
-            it.revision: it for it in (self.before, self.before.base, self.after, self.after.base)
-        }
+        at_hand = {it.revision: it for it in (self.before, self.before.base, self.after, self.after.base)}
         gone = names_gone(at_hand[before].rules, at_hand[after].rules)
         names = "|".join(re.escape(name) for name in sorted(gone))
         return gone, re.compile(names) if names else None
@@ -179,5 +186,3 @@ class _Track(Generic[S]):
     version: Version[S]
     parts: dict[str, bytes]
     state: S | None = None
-
-

@@ -19,6 +19,7 @@ from rules.engine.programs import Program, Programs
 from rules.engine.registration import NOTHING, Registration
 from rules.engine.reports import Cause
 from rules.engine.ruleset import RuleSet
+from rules.engine.running import RunningAbsence, RunningRule
 from rules.engine.standing import Standing, standing
 from rules.engine.vehicle import VehicleState
 from rules.engine.watcher import Watcher
@@ -190,6 +191,7 @@ class Engine:
         self,
         vehicle: VehicleState,
         names: Collection[str],
+        reason: str,
         live_clock: int,
         received_clock: int,
         out: list[Outcome],
@@ -207,7 +209,7 @@ class Engine:
             return
         if vehicle.time != NEVER:
             at = self._pass_time(vehicle, now, out)
-            self._end(vehicle, gone, now, at, reason=Change.DELETED, out=out, by="rules")
+            self._end(vehicle, gone, now, at, reason=Change(reason), out=out, by="rules")
         for index in [index for index in vehicle.alerts if gone >> index & 1]:
             del vehicle.alerts[index]
             vehicle.rules_changed |= 1 << index
@@ -215,6 +217,18 @@ class Engine:
         for index in [index for index in vehicle.absences if gone >> first + index & 1]:
             del vehicle.absences[index]
             vehicle.absences_changed |= 1 << index
+
+    def unselected(self, vehicle: VehicleState, parts: Mapping[str, bytes]) -> frozenset[str]:
+        """The rules that the parts tell of, and that are for other vehicles only."""
+        program = vehicle.program
+        found = set()
+        for part in parts:
+            match self._programs.known.get(part):
+                case RunningRule(rule=rule, index=index) if not program.enabled >> index & 1:
+                    found.add(rule.name)
+                case RunningAbsence(rule=absence) as silence if silence not in program.absences:
+                    found.add(absence.name)
+        return frozenset(found)
 
     def ongoing(self, vehicle: VehicleState) -> Ongoing:
         """The alerts that fire."""
@@ -246,7 +260,7 @@ class Engine:
         received_clock: int,
         out: list[Outcome],
     ) -> None:
-        """This set acts for the vehicle in place of another: what fires here alone is told."""
+        """Act for the vehicle in place of another set: what fires here alone is told."""
         at = self._pass_time(vehicle, Now(live_clock, received_clock), out)
         cause = Cause(received_clock, None, by="rules")
         self._observer.announce(vehicle, others.open, at, cause, out)

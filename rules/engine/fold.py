@@ -6,7 +6,7 @@ the state decides when to call, and keeps it.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from rules.engine.events import Event
 from rules.engine.registration import NOTHING, Registration
@@ -14,12 +14,20 @@ from rules.engine.registration import NOTHING, Registration
 S = TypeVar("S")
 
 
+class Open(NamedTuple):
+    """An alert that fires, or a visit."""
+
+    rule: str
+    severity: str = ""
+    """Of an alert."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ongoing:
     """What has been told of a vehicle and is not over yet."""
 
-    open: Mapping[str, str] = field(default_factory=dict)
-    """Alerts that fire by their ids, visits by rule and fence: each with its rule."""
+    open: Mapping[str, Open] = field(default_factory=dict)
+    """Alerts that fire by their ids, visits by rule and fence."""
     updates: Mapping[str, int] = field(default_factory=dict)
     """The next `update` of windows, by their ids."""
 
@@ -49,16 +57,28 @@ class Fold(Protocol[S]):
         """End what is open, then be as new, without a registration: `changed` tells None for every part."""
 
     def retire(
-        self, vehicle: S, names: Collection[str], live_clock: int, received_clock: int, out: list[Any]
+        self,
+        vehicle: S,
+        names: Collection[str],
+        reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[Any],
     ) -> None:
         """The rules of these names are no more: what is open of them ends, and nothing of them is kept.
 
         Called before the vehicle's state goes to a fold of another rule set, with the rules that the other
-        set does not have, or has with another meaning.
+        set does not have, or has with another meaning (`deleted`), or has for other vehicles (`deselected`).
+        """
+
+    def unselected(self, vehicle: S, parts: Mapping[str, bytes], /) -> frozenset[str]:
+        """The rules that the vehicle's parts tell of, and that are for other vehicles only.
+
+        `vehicle` is what was restored from the parts.
         """
 
     def ongoing(self, vehicle: S) -> Ongoing:
-        """What is open: what another set of rules must know that is to act for the vehicle in place of this."""
+        """What is open: what another set must know that is to act for the vehicle in place of this one."""
 
     def hand_over(
         self, vehicle: S, others: Ongoing, reason: str, live_clock: int, received_clock: int, out: list[Any]
@@ -71,9 +91,9 @@ class Fold(Protocol[S]):
     def take_over(
         self, vehicle: S, others: Ongoing, reason: str, live_clock: int, received_clock: int, out: list[Any]
     ) -> None:
-        """This set acts for the vehicle in place of another, which had `others` open: what it had not is told."""
+        """Act for the vehicle in place of another set, which had `others` open: what it had not is told."""
 
-    def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
+    def firing_of(self, parts: Mapping[str, bytes], /) -> list[str]:
         """The rules whose alert fires for a vehicle that is packed. Raises StateFormatError."""
 
     def next_deadline(self, vehicle: S) -> int | None:

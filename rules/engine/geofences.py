@@ -15,7 +15,7 @@ from rules.engine.fence_groups import Group
 from rules.engine.fence_outcomes import FenceOutcome
 from rules.engine.fence_reports import FenceReporter
 from rules.engine.fence_state import FencedVehicle, Fix, Visits
-from rules.engine.fold import Ongoing
+from rules.engine.fold import Ongoing, Open
 from rules.engine.memory import FOREVER, NEVER, Look, Memory, layout_for
 from rules.engine.places import position_of
 from rules.engine.registration import NOTHING, Registration
@@ -144,6 +144,7 @@ class Geofences:
         self,
         vehicle: FencedVehicle,
         names: Collection[str],
+        reason: str,
         live_clock: int,
         received_clock: int,
         out: list[FenceOutcome],
@@ -157,16 +158,21 @@ class Geofences:
         at = self._clock(vehicle, live_clock)
         for name in gone:
             if name in vehicle.visits:
-                self._close(vehicle, name, vehicle.visits[name].by_fence, at, "deleted", cause, out)
+                self._close(vehicle, name, vehicle.visits[name].by_fence, at, reason, cause, out)
                 del vehicle.visits[name]
         vehicle.due = self._next_due(vehicle)
         vehicle.fixes_changed = True
+
+    def unselected(self, vehicle: FencedVehicle, parts: Mapping[str, bytes]) -> frozenset[str]:
+        """The rules that the parts tell of, and that are for other vehicles only."""
+        told = {part.removeprefix(fence_state.RULE) for part in parts if part.startswith(fence_state.RULE)}
+        return frozenset(told & self._all - vehicle.enabled)
 
     def ongoing(self, vehicle: FencedVehicle) -> Ongoing:
         """The visits that were told of."""
         return Ongoing(
             {
-                _visit_name(rule, fence): rule
+                _visit_name(rule, fence): Open(rule)
                 for rule, visits in vehicle.visits.items()
                 for fence, visit in visits.by_fence.items()
                 if visit.phase is not Phase.ENTERING
@@ -199,7 +205,7 @@ class Geofences:
         received_clock: int,
         out: list[FenceOutcome],
     ) -> None:
-        """This set acts for the vehicle in place of another: visits that it alone has are told, no more."""
+        """Act for the vehicle in place of another set: visits that this one alone has are told, no more."""
         self.advance(vehicle, live_clock, received_clock, out)
         cause = Cause(received_clock, None, by="rules")
         at = self._clock(vehicle, live_clock)
@@ -209,7 +215,7 @@ class Geofences:
                     begun = Happening("enter", visit.since, max(at, visits.moved), None, reason)
                     self._tell(vehicle, self._rules[name], fence, [begun], cause, out)
 
-    def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
+    def firing_of(self, _parts: Mapping[str, bytes]) -> list[str]:
         """None: geofence rules tell of events."""
         return []
 

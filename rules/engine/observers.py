@@ -5,11 +5,12 @@ sequences, then signals that turn stale or reach an age, samples that leave a wi
 or close. Within each, rules in the order of their names.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from operator import itemgetter
 
 from rules.engine.alerts import Alert, Change, Observation, Phase, end, observe
 from rules.engine.expressions import Expression
+from rules.engine.fold import Open
 from rules.engine.leaves import Leaves, Windows
 from rules.engine.masks import bits
 from rules.engine.memory import FOREVER, NEVER, Look
@@ -355,10 +356,10 @@ class Observer:
                 del vehicle.sequences[index]
                 vehicle.sequences_changed |= 1 << index
 
-    def open_of(self, vehicle: VehicleState) -> dict[str, str]:
-        """The alerts that fire: their ids, each with its rule."""
+    def open_of(self, vehicle: VehicleState) -> dict[str, Open]:
+        """The alerts that fire, by their ids."""
         return {
-            alert.name: self._rules[index].rule.name
+            alert.name: Open(self._rules[index].rule.name, self._rules[index].ladder[alert.rung][0])
             for index, alert in sorted(vehicle.alerts.items())
             if alert.phase is Phase.FIRING
         }
@@ -370,18 +371,17 @@ class Observer:
                 del vehicle.alerts[index]
 
     def announce(
-        self, vehicle: VehicleState, known: Collection[str], at: int, cause: Cause, out: list[Outcome]
+        self, vehicle: VehicleState, known: Mapping[str, Open], at: int, cause: Cause, out: list[Outcome]
     ) -> None:
-        """This set acts for the vehicle from now on: tell what fires, unless it is known by its id."""
+        """Act for the vehicle in place of another set: tell what fires, unless it is known as it is."""
         look = Look(vehicle.memory, vehicle.vehicle_id, at)
         for index, alert in sorted(vehicle.alerts.items()):
             if alert.phase is not Phase.FIRING:
                 continue
             alert.records = max(alert.records, self.reporter.first_record)
             vehicle.rules_changed |= 1 << index
-            if alert.name not in known:
-                occasion = Occasion("firing", alert.fired_at)
-                rule = self._rules[index]
+            rule, occasion = self._rules[index], Occasion("firing", alert.fired_at)
+            if known.get(alert.name) != Open(rule.rule.name, rule.ladder[alert.rung][0]):
                 self.reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
 
     def _new_id(self, vehicle: VehicleState, rule: RunningRule, alert: Alert) -> bytes:

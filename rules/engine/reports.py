@@ -26,7 +26,6 @@ from rules.engine.ruleset import CommandAction, PublishAction
 from rules.language.template import format_value
 from rules.language.values import UNKNOWN
 
-
 _RECORDS_BITS = 8
 """An alert has fewer records than this: one for each severity, and its end."""
 

@@ -71,7 +71,7 @@ class Shadowing(Generic[S]):
     def __init__(self, fold: Fold[S], names: Collection[str]) -> None:
         self._fold = fold
         self._names = frozenset(names)
-        self.new_vehicle = fold.new_vehicle
+        self.new_vehicle, self.ongoing, self.unselected = fold.new_vehicle, fold.ongoing, fold.unselected
         self.next_deadline, self.deadline_of = fold.next_deadline, fold.deadline_of
         self.snapshot, self.changed, self.restore = fold.snapshot, fold.changed, fold.restore
 
@@ -99,16 +99,17 @@ class Shadowing(Generic[S]):
         shadow(out, first, self._names)
 
     def retire(
-        self, vehicle: S, names: Collection[str], live_clock: int, received_clock: int, out: list[Any]
+        self,
+        vehicle: S,
+        names: Collection[str],
+        reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[Any],
     ) -> None:
         first = len(out)
-        self._fold.retire(vehicle, names, live_clock, received_clock, out)
+        self._fold.retire(vehicle, names, reason, live_clock, received_clock, out)
         shadow(out, first, self._names)
-
-    def ongoing(self, vehicle: S) -> Ongoing:
-        """What is open of rules that act."""
-        found = self._fold.ongoing(vehicle)
-        return Ongoing({it: rule for it, rule in found.open.items() if rule not in self._names}, found.updates)
 
     def hand_over(
         self, vehicle: S, others: Ongoing, reason: str, live_clock: int, received_clock: int, out: list[Any]
@@ -124,6 +125,6 @@ class Shadowing(Generic[S]):
         self._fold.take_over(vehicle, others, reason, live_clock, received_clock, out)
         shadow(out, first, self._names)
 
-    def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
+    def firing_of(self, parts: Mapping[str, bytes], /) -> list[str]:
         """The rules that act whose alert fires."""
         return [name for name in self._fold.firing_of(parts) if name not in self._names]

@@ -1,7 +1,7 @@
-"""A candidate beside the stable revision, as one fold: on its share of the vehicles it acts, the stable follows.
+"""A candidate beside the stable revision, as one fold: for its share of the vehicles it acts.
 
-Both see the same events. What the stable would have done is recorded as a shadow, and its state stays warm
-for the way back. For all other vehicles there is the stable alone.
+The stable follows there: it sees the same events, what it would have done is recorded as a shadow, and its
+state stays warm for the way back. For all other vehicles there is the stable alone.
 
 The state of the stable has the names of parts that it would have alone; those of the candidate stand behind
 a prefix of their own.
@@ -92,10 +92,20 @@ class Tracks(Generic[S]):
             fold.forget(state, live_clock, received_clock, told)
 
     def retire(
-        self, vehicle: Pair[S], names: Collection[str], live_clock: int, received_clock: int, out: list[Any]
+        self,
+        vehicle: Pair[S],
+        names: Collection[str],
+        reason: str,
+        live_clock: int,
+        received_clock: int,
+        out: list[Any],
     ) -> None:
         for fold, state, told in self._each(vehicle, out):
-            fold.retire(state, names, live_clock, received_clock, told)
+            fold.retire(state, names, reason, live_clock, received_clock, told)
+
+    def unselected(self, vehicle: Pair[S], parts: Mapping[str, bytes], /) -> frozenset[str]:
+        fold, state = self._acting(vehicle)
+        return fold.unselected(state, parts)
 
     def ongoing(self, vehicle: Pair[S]) -> Ongoing:
         """What is open of whoever acts."""
@@ -230,7 +240,7 @@ def switch(
     told: list[Any] = []
     old.hand_over(left, after, reason, live, received, told)
     new.take_over(taken, before, reason, live, received, told)
-    settled = set(before.open.values()) & set(after.open.values())
+    settled = {it.rule for it in before.open.values()} & {it.rule for it in after.open.values()}
     acts = (CommandRecord, PublishRecord, FencePublish)
     out += [it for it in told if not (isinstance(it, acts) and rule_of(it) in settled)]
 

@@ -5,10 +5,11 @@ share it. All ears of a vehicle are open from its first message on, so a signal 
 too. Late messages are heard: this is about arrival.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rules.engine.absences import Heard, Now, Told, due, end, hear, means_nothing, pass_time
 from rules.engine.alerts import Change, Phase
+from rules.engine.fold import Open
 from rules.engine.memory import FOREVER, NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
 from rules.engine.reports import Cause, Occasion, Reporter, failure
@@ -103,10 +104,12 @@ class Watcher:
             end(told, now.received, now.live, reason)
             self._tell(vehicle, self._absences[index], told, reason, cause=cause, look=look, out=out)
 
-    def open_of(self, vehicle: VehicleState) -> dict[str, str]:
-        """The silences that fire: their ids, each with its rule."""
+    def open_of(self, vehicle: VehicleState) -> dict[str, Open]:
+        """The silences that fire, by their ids."""
         return {
-            told.alert.name: self._absences[index].rule.name
+            told.alert.name: Open(
+                self._absences[index].rule.name, self._absences[index].ladder[told.alert.rung][0]
+            )
             for index, told in sorted(vehicle.absences.items())
             if told.alert.phase is Phase.FIRING
         }
@@ -118,9 +121,9 @@ class Watcher:
                 del vehicle.absences[index]
 
     def announce(
-        self, vehicle: VehicleState, known: Collection[str], at: int, cause: Cause, out: list[Outcome]
+        self, vehicle: VehicleState, known: Mapping[str, Open], at: int, cause: Cause, out: list[Outcome]
     ) -> None:
-        """This set acts for the vehicle from now on: tell which silences fire, unless they are known."""
+        """Act for the vehicle in place of another set: tell silences that fire, unless known as they are."""
         look = Look(vehicle.memory, vehicle.vehicle_id, at)
         for index, told in sorted(vehicle.absences.items()):
             alert = told.alert
@@ -128,8 +131,8 @@ class Watcher:
                 continue
             alert.records = max(alert.records, self._reporter.first_record)
             vehicle.absences_changed |= 1 << index
-            if alert.name not in known:
-                occasion, absence = Occasion("firing", alert.fired_at), self._absences[index]
+            absence, occasion = self._absences[index], Occasion("firing", alert.fired_at)
+            if known.get(alert.name) != Open(absence.rule.name, absence.ladder[alert.rung][0]):
                 self._reporter.report(vehicle, absence, alert, occasion, cause=cause, look=look, out=out)
 
     def expect(self, vehicle: VehicleState, now: Now) -> None:

@@ -67,7 +67,11 @@ class Watch:
         )
         engine = self._engine = Engine(alone, quiet_after_ms=quiet_after_ms)
         self.ongoing, self.firing_of = engine.ongoing, engine.firing_of
-        self.hand_over, self.take_over = engine.hand_over, engine.take_over
+        self.hand_over, self.take_over, self.unselected = (
+            engine.hand_over,
+            engine.take_over,
+            engine.unselected,
+        )
         self._vocabulary = vocabulary
         self._judge: Judge | None = None
         self.moments: list[Moment] = []
@@ -119,11 +123,12 @@ class Watch:
         self,
         vehicle: VehicleState,
         names: Collection[str],
+        reason: str,
         live_clock: int,
         received_clock: int,
         out: list[Any],
     ) -> None:
-        self._engine.retire(vehicle, names, live_clock, received_clock, out)
+        self._engine.retire(vehicle, names, reason, live_clock, received_clock, out)
 
     def next_deadline(self, vehicle: VehicleState) -> int | None:
         return self._engine.next_deadline(vehicle)

@@ -16,7 +16,7 @@ from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.aggregations import stage
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.settings import RuleStageSettings
-from pipeline.stages.versions import Version, Versions
+from pipeline.stages.versions import Versions, version_of
 from rules import RuleSet, compile_rules, load
 from rules.engine import AggregationEngine
 from rules.instants import format_instant
@@ -38,7 +38,7 @@ def _make(rules: RuleSet) -> AggregationEngine:
 
 
 _RULES = _compiled()
-_VERSIONS = Versions(_make, Version(0, _RULES, _make(_RULES)))
+_VERSIONS = Versions(_make, version_of(0, _RULES, _make))
 _COUNTS = AggregationCounts()
 
 

@@ -16,7 +16,7 @@ from pipeline.schemas import schema_of
 from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.partials import TOPIC
-from pipeline.stages.versions import Version, Versions
+from pipeline.stages.versions import Versions, version_of
 from rules import RuleSet, compile_rules, load
 from rules.engine import AggregationEngine
 from rules.engine.aggregation import sources
@@ -46,7 +46,7 @@ def _make(rules: RuleSet) -> AggregationEngine:
 
 
 _RULES = _compiled()
-_VERSIONS = Versions(_make, Version(0, _RULES, _make(_RULES)))
+_VERSIONS = Versions(_make, version_of(0, _RULES, _make))
 _COUNTS = AggregationCounts()
 
 

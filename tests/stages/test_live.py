@@ -12,7 +12,7 @@ from pipeline.runtime.stage import Output
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.payloads import Reading
 from pipeline.stages.telemetry import encode_telemetry
-from pipeline.stages.versions import Version, Versions
+from pipeline.stages.versions import Version, Versions, version_of
 from rules import Engine, RuleSet, Source, VehicleState, compile_rules, parse
 
 CATALOG = """\
@@ -70,7 +70,7 @@ class Partition:
 
     def version(self, revision: int, *texts: str, **lineages: int) -> Version[VehicleState]:
         rules = compiled(*texts, revision=revision, lineages=lineages)
-        return Version(revision, rules, make(rules))
+        return version_of(revision, rules, make)
 
     def apply(self, revision: int, *texts: str, **lineages: int) -> None:
         self.versions.switch(self.version(revision, *texts, **lineages))

@@ -13,7 +13,7 @@ from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.partials import TOPIC
 from pipeline.stages.payloads import Reading
 from pipeline.stages.telemetry import encode_telemetry
-from pipeline.stages.versions import Version, Versions
+from pipeline.stages.versions import Version, Versions, version_of
 from rules.engine import AggregationEngine, VehicleWindows
 from tests.stages.test_live import START, compiled
 
@@ -86,7 +86,7 @@ def _make(rules: Any) -> AggregationEngine:
 
 def _version(revision: int, *texts: str, **lineages: int) -> Version[VehicleWindows]:
     rules = compiled(*texts, revision=revision, lineages=lineages)
-    return Version(revision, rules, _make(rules))
+    return version_of(revision, rules, _make)
 
 
 def test_a_group_alert_of_a_deleted_rule_ends_and_other_windows_go_on() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.stages.aggregation_counts import AggregationCounts
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.partials import TOPIC
-from pipeline.stages.versions import Version, Versions
+from pipeline.stages.versions import Versions, version_of
 from rules.documents import Source, parse
 from rules.engine import AggregationEngine
 from rules.instants import format_instant
@@ -57,7 +57,7 @@ def script_of(said, restarts):
 def told_by_the_stage(rules, start, said):
     """A record a line: telemetry and ticks of one partition, and what it sends to itself."""
     engine = AggregationEngine(rules, quiet_after_ms=QUIET_MS)
-    versions = Versions(lambda _: engine, Version(0, rules, engine))
+    versions = Versions(lambda _: engine, version_of(0, rules, lambda _: engine))
     logic = AggregationLogic((0, 1), versions, AggregationCounts(), QUIET_MS)
     names = {"speed": "Vehicle.Speed", "gear": "Vehicle.Gear"}
     outputs = []

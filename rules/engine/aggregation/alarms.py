@@ -45,6 +45,11 @@ class RunningAlarm:
         self._face = Face(alarm, alarm.telling, _NO_SIGNALS)
         self._lineage = lineage
 
+    @property
+    def severity(self) -> str:
+        """Of the alert, always the same."""
+        return self._face.ladder[0][0]
+
     def judge(
         self,
         bearer: Bearer,

@@ -19,7 +19,7 @@ from rules.engine.aggregation.telling import Cause, Subject, Teller
 from rules.engine.aggregation.vehicle import Status, VehicleWindows, Windows
 from rules.engine.events import Event
 from rules.engine.expressions import Expression
-from rules.engine.fold import Ongoing
+from rules.engine.fold import Ongoing, Open
 from rules.engine.memory import FOREVER, NEVER, Look, Memory, layout_for
 from rules.engine.outcomes import RuleFailure
 from rules.engine.places import Places
@@ -135,6 +135,7 @@ class AggregationEngine:
         self,
         vehicle: VehicleWindows,
         names: Collection[str],
+        reason: str,
         _live_clock: int,
         received_clock: int,
         out: list[Any],
@@ -142,8 +143,13 @@ class AggregationEngine:
         """The rules of these names are no more: their alerts end, open windows go without a record."""
         for index in [index for index in sorted(vehicle.windows) if self.rules[index].rule.name in names]:
             rule, windows = self.rules[index], vehicle.windows.pop(index)
-            self.teller.retire(self._subject(vehicle), rule, windows, vehicle.time, received_clock, out)
+            cause = Cause("rules", received_clock)
+            self.teller.end(self._subject(vehicle), rule, windows, vehicle.time, reason, cause, out)
             vehicle.gone |= state.parts_of(rule, windows)
+
+    def unselected(self, _vehicle: VehicleWindows, _parts: Mapping[str, bytes]) -> frozenset[str]:
+        """None: windows that hold something are told of in their time."""
+        return frozenset()
 
     def ongoing(self, vehicle: VehicleWindows) -> Ongoing:
         """The alerts that fire, and how often each window was told of."""
@@ -151,7 +157,7 @@ class AggregationEngine:
         for index, windows in vehicle.windows.items():
             rule = self.rules[index]
             if rule.alarm is not None and windows.is_firing:
-                firing[rule.alarm.id_of(vehicle.vehicle_id, windows)] = rule.name
+                firing[rule.alarm.id_of(vehicle.vehicle_id, windows)] = Open(rule.name, rule.alarm.severity)
             for key, status in windows.windows.items():
                 updates[window_id(rule.lineage, vehicle.vehicle_id, key)] = status.update
         return Ongoing(firing, updates)
@@ -170,9 +176,10 @@ class AggregationEngine:
         subject, cause = self._subject(vehicle), Cause("rules", received_clock)
         for index, windows in sorted(vehicle.windows.items()):
             alarm = self.rules[index].alarm
-            if alarm is not None and windows.is_firing:
-                if alarm.id_of(vehicle.vehicle_id, windows) not in others.open:
-                    self.teller.end(subject, self.rules[index], windows, vehicle.time, reason, cause, out)
+            if alarm is None or not windows.is_firing:
+                continue
+            if alarm.id_of(vehicle.vehicle_id, windows) not in others.open:
+                self.teller.end(subject, self.rules[index], windows, vehicle.time, reason, cause, out)
 
     def take_over(
         self,
@@ -183,7 +190,7 @@ class AggregationEngine:
         received_clock: int,
         out: list[Any],
     ) -> None:
-        """This set acts for the vehicle in place of another: alerts that fire here alone are told.
+        """Act for the vehicle in place of another set: alerts that fire here alone are told.
 
         Windows that the other has told of are told on, with updates that go on from its own.
         """
@@ -196,7 +203,8 @@ class AggregationEngine:
                 if told > status.update:
                     status.update, windows.changed = told, True
             if rule.alarm is not None and windows.is_firing:
-                is_known = rule.alarm.id_of(vehicle.vehicle_id, windows) in others.open
+                known = others.open.get(rule.alarm.id_of(vehicle.vehicle_id, windows))
+                is_known = known == Open(rule.name, rule.alarm.severity)
                 self.teller.announce(subject, rule, windows, cause, out, is_known=is_known)
 
     def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
