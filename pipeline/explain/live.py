@@ -25,6 +25,7 @@ from pipeline.stages.normalize import Normalize
 from pipeline.stages.payloads import shape_of
 from rules.engine import Registration
 from rules.engine.registration import NOTHING
+from rules.engine.tracks import split
 from rules.explain import Watch
 
 STAGE = "alerts"
@@ -94,7 +95,9 @@ async def _state_now(question: Question, topic: TopicAsked) -> tuple[Watch, int]
     if not parts:
         raise VehicleMissing(f"the stage {STAGE} has no state of {question.vehicle}")
     watched = watch(question)
-    packed = parts.pop("@registry", None)
+    stable, candidate = split(parts)
+    packed = stable.pop("@registry", None)
+    parts = stable if candidate is None else candidate
     registration = NOTHING if packed is None else Registration.unpack(packed)
     vehicle = watched.restore(question.vehicle, parts, registration)
     return watched, watched.last_heard(vehicle) or 0

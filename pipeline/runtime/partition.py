@@ -214,6 +214,8 @@ class Partition:
     def _end(self, session: Session | None) -> None:
         """Whatever the reason: nothing of the session is used again, unless it was parked."""
         self._session = None
+        if session is not None and (left := getattr(session.logic, "left", None)) is not None:
+            left()
         self._empty_inbox()
         if self.without_session_since is None:
             self.without_session_since = self._shared.clock()

@@ -48,7 +48,8 @@ class Output(NamedTuple):
 class Logic(Protocol):
     """What a stage does with one partition. Synchronous; any exception fails the whole slice of records.
 
-    A logic may also have `catch_up(key: bytes, value: bytes | None) -> None`, called on a logic that was
+    A logic may also have `left() -> None`, called when its partition is not processed any more, be it parked
+    or thrown away, and `catch_up(key: bytes, value: bytes | None) -> None`, called on a logic that was
     parked, for each state record that another worker wrote in the meantime (None: deleted), followed by
     `restored`. A logic without it is built anew in that case.
     """

@@ -9,6 +9,7 @@ from pipeline.stages.counting import Hearing, HearingMetrics, Tallies
 from pipeline.stages.failure_log import FailureLog
 from rules.engine import AggregateRecord, AlertRecord, GroupDropped, LateRecord
 from rules.engine.outcomes import RuleFailure
+from rules.engine.shadows import Shadowed
 
 RESULTS = Counter(
     "telltale_aggregations_results_total",
@@ -27,6 +28,11 @@ ALERTS = Counter(
     ["rule", "state"],
 )
 FAILED = Counter("telltale_aggregations_rule_failed_total", "Evaluations of a rule that raised", ["rule"])
+SHADOWED = Counter(
+    "telltale_aggregations_rule_shadowed_total",
+    "Outcomes that were recorded and acted on nothing",
+    ["rule", "track"],
+)
 HEARD = HearingMetrics("aggregations")
 
 
@@ -54,6 +60,8 @@ class AggregationCounts:
                 self._tallies.add(ALERTS, outcome.rule, outcome.state)
             case GroupDropped():
                 self._tallies.add(DROPPED, outcome.rule)
+            case Shadowed():
+                self._tallies.add(SHADOWED, outcome.rule, outcome.track)
             case RuleFailure():
                 self._tallies.add(FAILED, outcome.rule)
                 self._log.tell(outcome)

@@ -9,10 +9,16 @@ from pipeline.stages.counting import Hearing, HearingMetrics, Tallies
 from pipeline.stages.failure_log import FailureLog
 from rules.engine.fence_outcomes import FenceOutcome, FenceRecord
 from rules.engine.outcomes import CommandRecord, RuleFailure
+from rules.engine.shadows import Shadowed
 
 TOLD = Counter("telltale_geofences_rule_told_total", "Events of visits that rules told of", ["rule", "event"])
 FAILED = Counter("telltale_geofences_rule_failed_total", "Texts of a rule that had no value", ["rule"])
 COMMANDS = Counter("telltale_geofences_commands_total", "Commands requested by a rule", ["rule"])
+SHADOWED = Counter(
+    "telltale_geofences_rule_shadowed_total",
+    "Outcomes that were recorded and acted on nothing",
+    ["rule", "track"],
+)
 HEARD = HearingMetrics("geofences")
 
 
@@ -35,6 +41,8 @@ class FenceCounts:
                 self._tallies.add(TOLD, outcome.rule, outcome.happening.event)
             case CommandRecord():
                 self._tallies.add(COMMANDS, outcome.rule)
+            case Shadowed():
+                self._tallies.add(SHADOWED, outcome.rule, outcome.track)
             case RuleFailure():
                 self._tallies.add(FAILED, outcome.rule)
                 self._log.tell(outcome)

@@ -14,6 +14,7 @@ from pipeline.runtime.dead_letters import dead_letter
 from pipeline.runtime.stage import Output, Record
 from pipeline.stages.clocks import Clocks
 from pipeline.stages.deadlines import Deadlines
+from pipeline.stages.firing import Firing, PartitionFiring
 from pipeline.stages.migration import Migration
 from pipeline.stages.outcomes import Outputs
 from pipeline.stages.passage import Moment
@@ -73,6 +74,8 @@ class VehicleLogic(Generic[S]):
         """While the vehicles go from one revision of the rules to another."""
         self._ahead: dict[str, Version[S]] = {}
         """Vehicles whose state is of a later revision than the partition's: another worker left them so."""
+        self._firing = PartitionFiring(Firing() if versions is None else versions.firing)
+        self._is_counted = False
         self._marked: set[str] = set()
         """Vehicles whose state says which revision it is of."""
         self._outputs: Writer = writer or Outputs(stage)
@@ -109,6 +112,14 @@ class VehicleLogic(Generic[S]):
                     version = self._ahead[vehicle_id] = self._versions.version(int(mark))
                     fold = version.fold
             self._deadlines.arm(vehicle_id, fold.deadline_of(parts))
+            if not self._is_counted:
+                self._firing.restored(fold.firing_of(parts))
+        self._is_counted = True
+        self._firing.at_work()
+
+    def left(self) -> None:
+        """The partition is another worker's from now on, or begins anew."""
+        self._firing.left()
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         for vehicle_id in self._touched:
@@ -362,6 +373,7 @@ class VehicleLogic(Generic[S]):
     def _write(self, out: list[Output]) -> None:
         for outcome in self._outcomes:
             self._counts.happened(outcome)
+            self._firing.happened(outcome)
             output = self._outputs.output(outcome, self._clocks.received)
             if output is not None:
                 out.append(output)

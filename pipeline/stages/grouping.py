@@ -92,6 +92,10 @@ class AggregationLogic:
         self._merger.restored()
         self._vehicles.restored(of_vehicles)
 
+    def left(self) -> None:
+        """The partition is another worker's from now on, or begins anew."""
+        self._vehicles.left()
+
     def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
         self._is_left = self._next is not None
         changed = self._vehicles.changes()

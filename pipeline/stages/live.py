@@ -8,33 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from pipeline.process import Context
-from pipeline.process.envelope import Envelope
 from pipeline.process.failures import PartyMissing, TopicsDiffer, TopicsMissing
-from pipeline.process.kafka import client_options
 from pipeline.process.names import topic_name
 from pipeline.stages.documents import load_rules
+from pipeline.stages.rule_status import RuleStatus
 from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.versions import Version, Versions, version_of
-from pipeline.store import Revisions, RulesLog, StoreDamaged
+from pipeline.store import Revisions, RulesLog, StoreDamaged, roll_back_rollout
 from pipeline.store.log import RULES
 from rules import RuleSet
 from rules.engine import Fold
-from rules.instants import format_instant
 
 log = structlog.get_logger(__name__)
 
 S = TypeVar("S")
-_STATUS = "telltale.rule-status"
 _PAUSE_S = 2.0
 _LOOK_MS = 500
 
@@ -65,6 +60,9 @@ class Follower:
         self.versions: Versions[Any] = Versions(make, version_of(0, files, make))
         self._refused: str | None = None
         self._unread: set[str] = set()
+        self._status = RuleStatus(context)
+        self._judged = 0
+        """The candidate that was judged last, so that it is judged once."""
 
     async def begin(self) -> None:
         """Read the log to its end, and compile its head: what runs is known before anything is processed."""
@@ -89,20 +87,25 @@ class Follower:
 
     async def run(self) -> None:
         """Follow, for ever: what fails is tried again."""
+        async with self._status:
+            await self._follow()
+
+    async def _follow(self) -> None:
         while True:
             try:
                 async with RulesLog(self._settings) as found:
                     while True:
-                        if await self._settle(await found.poll(_LOOK_MS)):
-                            await self._tell()
+                        await self._settle(await found.poll(_LOOK_MS))
+                        await self._tell()
+                        await self._judge()
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 log.warning("The live rules cannot be followed", reason=str(error) or type(error).__name__)
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _settle(self, revisions: Revisions) -> bool:
-        """Compile what is new, and what partitions have asked for. Whether the head has moved."""
+    async def _settle(self, revisions: Revisions) -> None:
+        """Compile what is new, and what partitions have asked for."""
         versions = self.versions
         for name in revisions.unread.keys() - self._unread:
             log.warning(
@@ -116,7 +119,7 @@ class Follower:
                 continue
             versions.know(await self._compiled(revisions, number))
         if revisions.head == versions.newest or not revisions.head:
-            return False
+            return
         versions.newest = revisions.head
         try:
             version = await self._compiled(revisions, revisions.head)
@@ -127,41 +130,36 @@ class Follower:
             self._refused = None
             versions.switch(version)
             log.info("The rules have changed", revision=version.revision)
-        return True
 
     async def _compiled(self, revisions: Revisions, number: int) -> Version[Any]:
+        """A revision, and of a candidate the stable one beside it. Raises StoreDamaged."""
+        manifest = revisions.manifest(number)
+        stable = None
+        if manifest.stable:
+            stable = self.versions.known(manifest.stable)
+            if stable is None:
+                stable = await self._compiled(revisions, manifest.stable)
+                self.versions.know(stable)
         rules = await asyncio.to_thread(revisions.rule_set, number)
-        return await asyncio.to_thread(self.versions.compile, number, rules)
+        make = partial(self.versions.compile, number, rules, stable=stable, promoted=manifest.promoted)
+        return await asyncio.to_thread(make)
 
     async def _tell(self) -> None:
-        """Say on telltale.rule-status what this worker runs; that it cannot be said stops nothing."""
+        """Say what this worker runs, to whoever asks and on telltale.rule-status."""
         current = self.versions.current
         self._context.about["ruleRevision"] = current.revision
-        stage, settings = self._context.name, self._settings
-        rules = current.rules
-        kinds = (rules.rules, rules.sequences, rules.absences, rules.aggregations, rules.fence_rules)
-        now = time.time_ns() // 1_000_000
-        record = {
-            "stage": stage,
-            "worker": settings.client_id,
-            "revision": current.revision,
-            "fingerprint": rules.fingerprint,
-            "at": format_instant(now),
-            "rules": sum(map(len, kinds)),
-            "error": self._refused,
-        }
-        key = f"{stage}/{settings.client_id}"
-        headers = Envelope(_STATUS, stage).headers(f"{key}/{now}", subject=key, time_ms=now)
-        producer = AIOKafkaProducer(**client_options(settings, "rule-status"), acks="all")
-        try:
-            await producer.start()
-            await producer.send_and_wait(
-                topic_name(settings.prefix, _STATUS),
-                json.dumps(record).encode(),
-                key.encode(),
-                headers=list(headers),
-            )
-        except (KafkaError, OSError) as error:
-            log.warning("The status of the rules was not written", reason=str(error))
-        finally:
-            await producer.stop()
+        await self._status.tell(current, self.versions.firing.by_rule(), self._refused)
+
+    async def _judge(self) -> None:
+        """Take a candidate back that breaks its limits on the vehicles that this worker has."""
+        current = self.versions.current
+        tracks = current.tracks
+        if tracks is None or self._judged == current.revision:
+            return
+        verdict = tracks.comparison.verdict(tracks.rollout.limits)
+        if verdict is None:
+            return
+        reason = f"revision {current.revision}: {verdict}"
+        if await roll_back_rollout(self._settings, current.revision, reason):
+            log.error("The candidate is taken back", revision=current.revision, reason=verdict)
+        self._judged = current.revision

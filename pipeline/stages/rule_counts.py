@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from pipeline.stages.counting import Hearing, HearingMetrics, Tallies
 from pipeline.stages.failure_log import FailureLog
 from rules.engine.outcomes import AlertRecord, CommandRecord, Outcome, RuleFailure
+from rules.engine.shadows import Shadowed
 
 MATCHED = Counter(
     "telltale_alerts_rule_matched_total",
@@ -21,6 +22,11 @@ FIRED = Counter("telltale_alerts_rule_fired_total", "Alerts that began to fire",
 RESOLVED = Counter("telltale_alerts_rule_resolved_total", "Alerts that ended", ["rule", "reason"])
 FAILED = Counter("telltale_alerts_rule_failed_total", "Evaluations of a rule that raised", ["rule"])
 COMMANDS = Counter("telltale_alerts_commands_total", "Commands requested by a rule", ["rule"])
+SHADOWED = Counter(
+    "telltale_alerts_rule_shadowed_total",
+    "Outcomes that were recorded and acted on nothing",
+    ["rule", "track"],
+)
 HEARD = HearingMetrics("alerts")
 
 
@@ -50,6 +56,8 @@ class RuleCounts:
                     self._tallies.add(FIRED, outcome.rule, outcome.severity)
             case CommandRecord():
                 self._tallies.add(COMMANDS, outcome.rule)
+            case Shadowed():
+                self._tallies.add(SHADOWED, outcome.rule, outcome.track)
             case RuleFailure():
                 self._tallies.add(FAILED, outcome.rule)
                 self._log.tell(outcome)

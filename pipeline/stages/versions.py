@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pipeline.runtime.failures import RuntimeFailure
+from pipeline.stages.firing import Firing
 from rules import RuleSet
 from rules.engine import Fold
 from rules.engine.shadows import Shadowing
 from rules.engine.tracks import Tracks
 
 S = TypeVar("S")
+_KEPT = 4
+"""So many revisions beside the current one; one that is asked for later is compiled again."""
 
 
 class NotYet(RuntimeFailure):
@@ -74,9 +77,13 @@ class Versions(Generic[S]):
 
     def __init__(self, make: Callable[[RuleSet], Fold[S]], first: Version[S]) -> None:
         self._make = make
+        self._first = first.revision
+        """Of the files: the log does not have it."""
+        self.current = first
         self._known: dict[int, Version[S]] = {first.revision: first}
         self._asked: set[int] = set()
-        self.current = first
+        self.firing = Firing()
+        """Of the partitions at work under these versions."""
         self.newest = first.revision
         """Of the log, whether it could be compiled or not."""
 
@@ -87,8 +94,12 @@ class Versions(Generic[S]):
         return version_of(revision, rules, self._make, stable=stable, promoted=promoted)
 
     def know(self, version: Version[S]) -> None:
-        """Remember a revision for those that ask for it."""
+        """Remember a revision for those that ask for it; of many the newest, and what runs."""
         self._known[version.revision] = version
+        self._asked.discard(version.revision)
+        needed = {it.revision for it in (self.current, self.current.base, version, version.base)}
+        for revision in sorted(self._known.keys() - needed - {self._first})[:-_KEPT]:
+            del self._known[revision]
 
     def known(self, revision: int) -> Version[S] | None:
         """A revision, if it was compiled."""
@@ -96,12 +107,12 @@ class Versions(Generic[S]):
 
     def switch(self, version: Version[S]) -> None:
         """From now on this is to run. Partitions that wait keep the versions that they are of."""
-        self.know(version)
         self.current = version
+        self.know(version)
 
     def wanted(self) -> list[int]:
         """Revisions that a partition has asked for and nobody has compiled yet."""
-        return sorted(self._asked - self._known.keys())
+        return sorted(self._asked)
 
     def version(self, revision: int) -> Version[S]:
         """A revision that a checkpoint names. Raises NotYet, and remembers that it was asked for."""
@@ -115,7 +126,7 @@ class Versions(Generic[S]):
 
     def replace_missing(self, revision: int) -> None:
         """A revision that the log does not keep any more: its state goes to the current one as it is."""
-        self._known[revision] = dataclasses.replace(self.current, revision=revision)
+        self.know(dataclasses.replace(self.current, revision=revision))
 
 
 class Pinned(Generic[S]):
@@ -124,6 +135,7 @@ class Pinned(Generic[S]):
     def __init__(self, versions: Versions[S]) -> None:
         self._versions = versions
         self.current = versions.current
+        self.firing = versions.firing
 
     def version(self, revision: int) -> Version[S]:
         """A revision that a checkpoint names. Raises NotYet."""

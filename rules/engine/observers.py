@@ -380,7 +380,8 @@ class Observer:
                 continue
             alert.records = max(alert.records, self.reporter.first_record)
             vehicle.rules_changed |= 1 << index
-            rule, occasion = self._rules[index], Occasion("firing", alert.fired_at)
+            rule = self._rules[index]
+            occasion = Occasion("firing", alert.fired_at, is_new=alert.name not in known)
             if known.get(alert.name) != Open(rule.rule.name, rule.ladder[alert.rung][0]):
                 self.reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
 

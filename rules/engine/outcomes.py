@@ -54,6 +54,9 @@ class AlertRecord:
     group: Mapping[str, object] | None = None
     """Of an alert of a group of vehicles, whose key `vehicle_id` is then."""
 
+    begins: bool = False
+    """Whether nobody was told before that it fires."""
+
     def to_record(self) -> dict[str, object]:
         """The record of `vehicle.alerts`."""
         more = {} if self.sequence is None else {"sequence": self.sequence.to_record()}

@@ -48,6 +48,8 @@ class Occasion:
     upon: str
     at: int
     reason: str | None = None
+    is_new: bool = False
+    """Of an alert that fires already: whoever is told of it does not know it by its id."""
 
 
 class Named(Protocol):
@@ -129,6 +131,7 @@ class Reporter:
             received_at=cause.received_at,
             sequence=sequence,
             group=group,
+            begins=occasion.is_new or (alert.records == 0 and not is_resolved),
         )
         alert.records += 1
         out.append(record)

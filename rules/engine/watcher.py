@@ -131,7 +131,8 @@ class Watcher:
                 continue
             alert.records = max(alert.records, self._reporter.first_record)
             vehicle.absences_changed |= 1 << index
-            absence, occasion = self._absences[index], Occasion("firing", alert.fired_at)
+            absence = self._absences[index]
+            occasion = Occasion("firing", alert.fired_at, is_new=alert.name not in known)
             if known.get(alert.name) != Open(absence.rule.name, absence.ladder[alert.rung][0]):
                 self._reporter.report(vehicle, absence, alert, occasion, cause=cause, look=look, out=out)
 

@@ -13,6 +13,7 @@ from rules.engine.aggregation.vehicle import Alerted, Status, Windows
 from rules.engine.alerts import Alert
 from rules.engine.events import Position
 from rules.engine.expressions import Expression
+from rules.engine.fold import Open
 from rules.engine.memory import Look, Memory, layout_for
 from rules.engine.outcomes import RuleFailure, alert_id
 from rules.engine.reports import Cause, Occasion, Reporter
@@ -123,17 +124,19 @@ class RunningAlarm:
         reporter: Reporter,
         out: list[Any],
         *,
-        is_known: bool,
+        known: Mapping[str, Open],
     ) -> None:
-        """Another set has acted for the vehicle: tell what fires here, unless it is known."""
+        """Another set has acted for the vehicle: tell what fires here, unless it is known as it is."""
         alerted = windows.alerted
         if alerted is None or not alerted.is_firing:
             return
         alerted.records = max(alerted.records, reporter.first_record)
         windows.changed = True
-        if not is_known:
+        name = self.id_of(bearer.vehicle_id, windows)
+        if known.get(name) != Open(self._face.rule.name, self.severity):
             look = Look(Memory.empty(_NO_SIGNALS), bearer.vehicle_id, alerted.fired_at)
-            self._report(bearer, alerted, Occasion("firing", alerted.fired_at), cause, look, reporter, out)
+            occasion = Occasion("firing", alerted.fired_at, is_new=name not in known)
+            self._report(bearer, alerted, occasion, cause, look, reporter, out)
 
     def _resolve(
         self,

@@ -202,10 +202,7 @@ class AggregationEngine:
                 told = others.updates.get(window_id(rule.lineage, vehicle.vehicle_id, key), 0)
                 if told > status.update:
                     status.update, windows.changed = told, True
-            if rule.alarm is not None and windows.is_firing:
-                known = others.open.get(rule.alarm.id_of(vehicle.vehicle_id, windows))
-                is_known = known == Open(rule.name, rule.alarm.severity)
-                self.teller.announce(subject, rule, windows, cause, out, is_known=is_known)
+            self.teller.announce(subject, rule, windows, cause, out, known=others.open)
 
     def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
         """The rules whose alert fires for a vehicle that is packed. Raises StateFormatError."""

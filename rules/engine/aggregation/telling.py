@@ -12,6 +12,7 @@ from rules.engine.aggregation.alarms import Bearer
 from rules.engine.aggregation.records import AggregateRecord, window_id
 from rules.engine.aggregation.running import RunningAggregation, operand
 from rules.engine.aggregation.vehicle import Status, Windows
+from rules.engine.fold import Open
 from rules.engine.memory import FOREVER
 from rules.engine.outcomes import RuleFailure
 from rules.engine.reports import Reporter
@@ -207,12 +208,12 @@ class Teller:
         cause: Cause,
         out: list[Any],
         *,
-        is_known: bool,
+        known: Mapping[str, Open],
     ) -> None:
         """Tell of an alert that fires, unless it is known; its records go on from those of all others."""
         if rule.alarm is not None:
             why = reports.Cause(cause.received_at, None, cause.by)
-            rule.alarm.announce(subject.bearer, windows, why, self._reporter, out, is_known=is_known)
+            rule.alarm.announce(subject.bearer, windows, why, self._reporter, out, known=known)
 
 
 def in_order(windows: Windows) -> list[Status]:
