@@ -224,5 +224,10 @@ def test_the_stage_names_its_topics():
     it = stage(RuleStageSettings(rules=(RULES,)))
     assert it.name == "geofences"
     assert it.inputs == ("vehicle.telemetry", "vehicle.registry")
-    assert it.outputs == ("vehicle.geofence-events", "vehicle.commands", "vehicle.dead-letter")
+    assert it.outputs == (
+        "vehicle.geofence-events",
+        "vehicle.commands",
+        "telltale.shadow",
+        "vehicle.dead-letter",
+    )
     assert it.elsewhere == ("yard.visits",)
