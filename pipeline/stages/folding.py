@@ -14,6 +14,7 @@ from pipeline.runtime.dead_letters import dead_letter
 from pipeline.runtime.stage import Output, Record
 from pipeline.stages.clocks import Clocks
 from pipeline.stages.deadlines import Deadlines
+from pipeline.stages.failing import Failing
 from pipeline.stages.firing import Firing, PartitionFiring
 from pipeline.stages.migration import Migration
 from pipeline.stages.outcomes import Outputs
@@ -23,7 +24,7 @@ from pipeline.stages.telemetry import CAUSE, UNSEEN, decode_telemetry
 from pipeline.stages.vehicle_ids import vehicle_id_problem
 from pipeline.stages.versions import Pinned, Version, Versions
 from rules import Event
-from rules.engine import NOTHING, Fold, Registration, RegistrationError
+from rules.engine import NOTHING, Fold, Registration, RegistrationError, RuleFailure
 
 S = TypeVar("S")
 _SEPARATOR = b"\0"
@@ -75,6 +76,7 @@ class VehicleLogic(Generic[S]):
         self._ahead: dict[str, Version[S]] = {}
         """Vehicles whose state is of a later revision than the partition's: another worker left them so."""
         self._firing = PartitionFiring(Firing() if versions is None else versions.firing)
+        self._failing = Failing() if versions is None else versions.failing
         self._is_counted = False
         self._marked: set[str] = set()
         """Vehicles whose state says which revision it is of."""
@@ -373,7 +375,10 @@ class VehicleLogic(Generic[S]):
     def _write(self, out: list[Output]) -> None:
         for outcome in self._outcomes:
             self._counts.happened(outcome)
-            self._firing.happened(outcome)
+            if isinstance(outcome, RuleFailure):
+                self._failing.happened(outcome)
+            else:
+                self._firing.happened(outcome)
             output = self._outputs.output(outcome, self._clocks.received)
             if output is not None:
                 out.append(output)

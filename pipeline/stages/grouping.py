@@ -23,6 +23,7 @@ from rules.engine import (
     GroupDropped,
     GroupSample,
     Merger,
+    RuleFailure,
     Sources,
     StateFormatError,
     VehicleWindows,
@@ -183,6 +184,8 @@ class AggregationLogic:
             shadow(outcomes, 0, self._shadows)
         for outcome in outcomes:
             self._counts.happened(outcome)
+            if isinstance(outcome, RuleFailure):
+                self._versions.failing.happened(outcome)
             output = self._outputs.output(outcome, received)
             if output is not None:
                 out.append(output)

@@ -148,7 +148,7 @@ class Follower:
         """Say what this worker runs, to whoever asks and on telltale.rule-status."""
         current = self.versions.current
         self._context.about["ruleRevision"] = current.revision
-        await self._status.tell(current, self.versions.firing.by_rule(), self._refused)
+        await self._status.tell(self.versions, self._refused)
 
     async def _judge(self) -> None:
         """Take a candidate back that breaks its limits on the vehicles that this worker has."""

@@ -19,7 +19,7 @@ from pipeline.process.envelope import Envelope
 from pipeline.process.kafka import client_options
 from pipeline.process.names import topic_name
 from pipeline.stages.settings import RuleStageSettings
-from pipeline.stages.versions import Version
+from pipeline.stages.versions import Versions
 from rules.instants import format_instant
 
 log = structlog.get_logger(__name__)
@@ -48,9 +48,9 @@ class RuleStatus:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
-    async def tell(self, version: Version[Any], firing: dict[str, int], refused: str | None) -> None:
+    async def tell(self, versions: Versions[Any], refused: str | None) -> None:
         """Say it if it has changed: a revision at once, figures every few seconds."""
-        record = status(version, firing, refused)
+        record = status(versions, refused)
         is_new = any(record[key] != self._said.get(key) for key in ("revision", "error"))
         now = time.monotonic()
         is_due = now >= (self._again if record == self._said else self._due)
@@ -88,8 +88,9 @@ class RuleStatus:
                 await producer.stop()
 
 
-def status(version: Version[Any], firing: dict[str, int], refused: str | None) -> dict[str, object]:
+def status(versions: Versions[Any], refused: str | None) -> dict[str, object]:
     """What there is to say, without who says it and when."""
+    version = versions.current
     rules = version.rules
     kinds = (rules.rules, rules.sequences, rules.absences, rules.aggregations, rules.fence_rules)
     record: dict[str, object] = {
@@ -97,7 +98,8 @@ def status(version: Version[Any], firing: dict[str, int], refused: str | None) -
         "fingerprint": rules.fingerprint,
         "rules": sum(map(len, kinds)),
         "error": refused,
-        "firing": firing,
+        "firing": versions.firing.by_rule(),
+        "failing": versions.failing.to_records(),
     }
     tracks = version.tracks
     if tracks is not None:

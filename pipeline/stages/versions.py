@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pipeline.runtime.failures import RuntimeFailure
+from pipeline.stages.failing import Failing
 from pipeline.stages.firing import Firing
 from rules import RuleSet
 from rules.engine import Fold
@@ -84,6 +85,7 @@ class Versions(Generic[S]):
         self._asked: set[int] = set()
         self.firing = Firing()
         """Of the partitions at work under these versions."""
+        self.failing = Failing()
         self.newest = first.revision
         """Of the log, whether it could be compiled or not."""
 
@@ -108,6 +110,7 @@ class Versions(Generic[S]):
     def switch(self, version: Version[S]) -> None:
         """From now on this is to run. Partitions that wait keep the versions that they are of."""
         self.current = version
+        self.failing.begin()
         self.know(version)
 
     def wanted(self) -> list[int]:
@@ -135,7 +138,7 @@ class Pinned(Generic[S]):
     def __init__(self, versions: Versions[S]) -> None:
         self._versions = versions
         self.current = versions.current
-        self.firing = versions.firing
+        self.firing, self.failing = versions.firing, versions.failing
 
     def version(self, revision: int) -> Version[S]:
         """A revision that a checkpoint names. Raises NotYet."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.runtime.stage import Output
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.payloads import Reading
+from pipeline.stages.rule_status import status
 from pipeline.stages.telemetry import encode_telemetry
 from pipeline.stages.versions import NotYet, Version, Versions, version_of
 from rules import VehicleState
@@ -483,3 +484,41 @@ def _facts(run: Partition) -> list[tuple[Any, ...]]:
 def _state(run: Partition) -> dict[bytes, bytes]:
     run.commit()
     return run.changelog
+
+
+# -- what workers say ----------------------------------------------------------------------------------------
+
+
+def test_the_status_counts_what_fires_also_after_a_restart_and_through_revisions() -> None:
+    run = Partition(HOT)
+    run.wait(1)
+    for vehicle in VEHICLES:
+        run.say(vehicle, heat=60.0)
+    assert status(run.versions, None)["firing"] == {"hot": len(VEHICLES)}
+    run.say(VEHICLES[0], heat=10.0)
+    run.commit()
+    run.crash()
+    assert status(run.versions, None)["firing"] == {"hot": len(VEHICLES) - 1}
+    run.roll_out(2, alert("hot", "when: heat > 90"), lineages={**LINEAGES, "hot": 2})
+    run.wait(1)
+    assert status(run.versions, None)["firing"] == {"hot": len(set(LEFT) - {VEHICLES[0]})}
+    run.apply(3, HOT)
+    run.wait(1)
+    assert status(run.versions, None)["firing"] == {"hot": len(VEHICLES) - 1}
+    run.logic.left()
+    assert status(run.versions, None)["firing"] == {}
+
+
+def test_the_status_names_rules_that_fail_repeatedly_under_the_revision_that_runs() -> None:
+    run = Partition(alert("odd", "when: 10 / (int(heat) - 7) > 1, severity: critical"), HOT)
+    run.wait(1)
+    for _ in range(2):
+        run.say("v1", heat=7.0)
+    assert status(run.versions, None)["failing"] == []
+    run.say("v2", heat=7.0)
+    (failing,) = run.versions.failing.to_records()
+    assert (failing["rule"], failing["count"]) == ("odd", 3)
+    assert "zero" in str(failing["error"])
+    run.apply(2, HOT)
+    run.wait(1)
+    assert status(run.versions, None)["failing"] == []
