@@ -109,5 +109,6 @@ def test_every_process_is_found_from_the_wheel(installed: Path) -> None:
         "downlink",
         "geofences",
         "normalize",
+        "operator",
         "uplink",
     ]

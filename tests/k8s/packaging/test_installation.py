@@ -1,0 +1,182 @@
+"""The chart, the kustomizations and the example stack on a real control plane of their own.
+
+Not the shared one: what is installed here belongs to the whole cluster, and its end is part of the test.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.controlplane.client import wait_until
+from tests.controlplane.cluster import Cluster, ToolFailure
+from tests.k8s.foreign import manifest
+from tests.k8s.packaging.dockerfile import ROOT
+from tests.k8s.packaging.rendering import (
+    BY_KUSTOMIZE,
+    CHART,
+    NAMESPACE,
+    RENDERED,
+    VALUES,
+    chart,
+    documents,
+    kustomized,
+)
+
+FOREIGN = ("emqxes", "kafkas", "kafkanodepools", "kafkausers", "servicemonitors")
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+STRICTLY = ["apply", "--server-side", "--validate=strict"]
+OPERATOR = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/telltale"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of this file's own, with the CRDs of the projects that ours meets."""
+    with Cluster.started() as cluster:
+        files = [word for name in FOREIGN for word in ("-f", manifest(name))]
+        cluster.kubectl("apply", "--server-side", *files)
+        make_namespace(cluster, NAMESPACE, RESTRICTED)
+        yield cluster
+
+
+def make_namespace(cluster: Cluster, name: str, labels: dict[str, str]) -> None:
+    cluster.client.create(
+        "/api/v1/namespaces", {"kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    )
+
+
+def helm(cluster: Cluster, *words: str | Path) -> str:
+    return cluster.helm(*words, "--namespace", NAMESPACE)
+
+
+def crds(cluster: Cluster) -> dict[str, dict[str, Any]]:
+    found = cluster.client.list(CRDS)
+    return {crd["metadata"]["name"]: crd for crd in found if crd["spec"]["group"] == "telltale.dev"}
+
+
+def operator(cluster: Cluster) -> dict[str, Any]:
+    return cluster.client.get(OPERATOR)
+
+
+def test_the_chart_is_installed_upgraded_rolled_back_and_uninstalled(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """In the order of a release's life; its pods are simulated ones, in a namespace that is restricted."""
+    said = helm(cluster, "install", "telltale", CHART, "--wait", "--timeout", "60s")
+    assert "rollout status deployment/telltale" in said
+    assert operator(cluster)["status"]["readyReplicas"] == 2
+    installed = crds(cluster)
+    assert len(installed) == len(list((CHART / "crds").glob("*.yaml")))
+
+    image = "example/telltale:1.2.3"
+    words = ["--set", "image.repository=example/telltale", "--set", "image.tag=1.2.3", "--set", "replicas=3"]
+    helm(cluster, "upgrade", "telltale", CHART, *words, "--wait", "--timeout", "60s")
+    assert containers(operator(cluster))[0]["image"] == image
+    assert operator(cluster)["status"]["readyReplicas"] == 3
+
+    # What the operator wrote into the webhook's configuration is no business of an upgrade.
+    path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{NAMESPACE}-telltale"
+    bundle = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": authority(cluster)}]
+    cluster.client.patch(path, bundle, "application/json-patch+json")
+    helm(cluster, "rollback", "telltale", "1", "--wait", "--timeout", "60s")
+    assert containers(operator(cluster))[0]["image"] == "telltale:0.1.0"
+    assert operator(cluster)["spec"]["replicas"] == 2
+    assert cluster.client.get(path)["webhooks"][0]["clientConfig"]["caBundle"] == authority(cluster)
+
+    # The CRDs become the release's own, and stay when it goes, with what there is of their kinds.
+    words = ["--set", "crds.templated=true", "--take-ownership"]
+    helm(cluster, "upgrade", "telltale", CHART, *words, "--wait", "--timeout", "60s")
+    cluster.kubectl(*STRICTLY, "-n", "default", "-f", ROOT / "k8s/examples/rules/fleet/catalog.yaml")
+    assert all(owner(crd) == "telltale" for crd in crds(cluster).values())
+    helm(cluster, "uninstall", "telltale", "--wait")
+    assert cluster.client.find(OPERATOR) is None
+    assert crds(cluster).keys() == installed.keys()
+    assert cluster.kubectl("get", "signalcatalogs", "-A", "--no-headers").split()[:2] == [
+        "default",
+        "default",
+    ]
+    left = cluster.kubectl(
+        "get",
+        "clusterroles,clusterrolebindings,roles,rolebindings",
+        "-A",
+        "-l",
+        "app.kubernetes.io/component=operator",
+        "-o",
+        "name",
+    )
+    assert left == ""
+
+
+def containers(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def authority(cluster: Cluster) -> str:
+    """Some certificate that the API server takes: its own authority's."""
+    return base64.b64encode(cluster.authority.read_bytes()).decode()
+
+
+def owner(crd: dict[str, Any]) -> str | None:
+    annotations: dict[str, str] = crd["metadata"].get("annotations") or {}
+    return annotations.get("meta.helm.sh/release-name")
+
+
+def test_without_helm_the_rendered_chart_is_applied(cluster: Cluster) -> None:
+    cluster.kubectl(*STRICTLY, "-f", CHART / "crds")
+    cluster.kubectl(*STRICTLY, "-f", RENDERED)
+    wait_until(lambda: operator(cluster)["status"].get("readyReplicas") == 2)
+    cluster.kubectl("delete", "-f", RENDERED)
+
+
+@pytest.mark.parametrize("values", sorted(VALUES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_way_to_set_the_chart_is_taken_by_the_api_server(cluster: Cluster, values: Path) -> None:
+    for name in ("acme", "globex", "fleet"):
+        if cluster.client.find(f"/api/v1/namespaces/{name}") is None:
+            make_namespace(cluster, name, {})
+    # cert-manager's kinds: its CRDs are not at hand, and its manifests are read in the golden file alone.
+    ours = [
+        document
+        for document in documents(chart(values))
+        if not document["apiVersion"].startswith("cert-manager.io/")
+    ]
+    bundle = yaml.safe_dump_all(ours)
+    cluster.kubectl(*STRICTLY, "--dry-run=server", "-f", "-", stdin=bundle)
+
+
+def test_a_namespace_of_the_restricted_standard_takes_the_operators_pods(cluster: Cluster) -> None:
+    (deployment,) = (each for each in documents(chart()) if each["kind"] == "Deployment")
+    template = deployment["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": template["spec"]}
+    pod["spec"]["serviceAccountName"] = "default"
+    cluster.kubectl(*STRICTLY, "--dry-run=server", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(pod))
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    with pytest.raises(ToolFailure, match="restricted"):
+        cluster.kubectl(*STRICTLY, "--dry-run=server", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(pod))
+
+
+@pytest.mark.parametrize("folder", BY_KUSTOMIZE)
+def test_a_kustomization_is_applied(cluster: Cluster, folder: str) -> None:
+    """By server-side apply, with unknown fields refused, against our CRDs and those of EMQX and Strimzi."""
+    cluster.kubectl(*STRICTLY, "-f", CHART / "crds")
+    rendered = kustomized(folder)
+    name = f"telltale-{BY_KUSTOMIZE.index(folder)}"
+    # Each in a namespace of its own, so that none builds on what another left.
+    text = rendered.replace("namespace: telltale\n", f"namespace: {name}\n")
+    text = text.replace(
+        "kind: Namespace\nmetadata:\n  name: telltale\n", f"kind: Namespace\nmetadata:\n  name: {name}\n"
+    )
+    cluster.kubectl(*STRICTLY, "-f", "-", stdin=text)
+    for document in documents(text):
+        if document["kind"] != "Namespace":
+            group = document["apiVersion"].partition("/")[0]
+            kind = f"{document['kind']}.{group}" if "/" in document["apiVersion"] else document["kind"]
+            cluster.kubectl("get", kind, document["metadata"]["name"], "-n", name)
+    cluster.client.delete(f"/api/v1/namespaces/{name}")
