@@ -81,6 +81,9 @@ def error_of(code: int, status: Mapping[str, Any] | str, after_s: float | None =
             kind = Refused if "being terminated" in message else Forbidden
         case 429:
             kind = Unavailable
+        case 500 if message.startswith("failed to create typed patch object"):
+            # What a server-side apply says of a field that the kind does not have.
+            kind = Refused
         case _ if code >= 500:
             kind = Unavailable
         case _:

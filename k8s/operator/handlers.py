@@ -2,13 +2,14 @@
 
 Nothing else of kopf is used. Its annotations and its diffs would be a second memory beside the cluster, its
 finalizer would keep resources when no operator runs, and one handler for one resource is not how a whole
-installation is looked after.
+installation is looked after. It has a thread of its own, since in the main one it takes SIGTERM for itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,13 +23,46 @@ Heard = Callable[[str | None, dict[str, Any]], Awaitable[None]]
 """The type of an event (None in a list) and the RulePipeline."""
 
 
-async def follow_pipelines(
-    api: Api, namespaces: Sequence[str], heard: Heard, *, ready: asyncio.Event | None = None
-) -> None:
-    """Call `heard` for every RulePipeline and every change of one, until cancelled."""
+async def follow_pipelines(api: Api, namespaces: Sequence[str], heard: Heard) -> None:
+    """Call `heard`, in this loop, for every RulePipeline and every change of one, until cancelled."""
+    ours = asyncio.get_running_loop()
+    stop = threading.Event()
+
+    async def changed(event: Mapping[str, Any], **_: Any) -> None:
+        told = _tell(heard, event["type"], dict(event["object"]))
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(told, ours))
+
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        asked = asyncio.run_coroutine_threadsafe(api.credentials(), ours)
+        # Tokens of pods are renewed within the hour: ours is read again long before that.
+        soon = datetime.now(UTC) + timedelta(minutes=10)
+        return kopf.ConnectionInfo(**await asyncio.wrap_future(asked), expiration=soon)
+
+    turning = asyncio.ensure_future(asyncio.to_thread(_turn, _registry(changed, login), namespaces, stop))
+    try:
+        await asyncio.shield(turning)
+        raise RuntimeError("kopf has stopped by itself")
+    finally:
+        stop.set()
+        if not turning.done():
+            await asyncio.wait({turning})
+
+
+async def _tell(heard: Heard, kind: str | None, resource: dict[str, Any]) -> None:
+    await heard(kind, resource)
+
+
+def _registry(changed: Any, login: Any) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+    kind = RULE_PIPELINE
+    kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(changed)
+    kopf.on.login(registry=registry)(login)
+    return registry
+
+
+def _turn(registry: kopf.OperatorRegistry, namespaces: Sequence[str], stop: threading.Event) -> None:
     # Each event that was heard is news to kopf alone.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     # What is there is known before kopf starts, and namespaces and CRDs need not be read for it.
@@ -36,29 +70,13 @@ async def follow_pipelines(
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.networking.request_timeout = 30
-
-    async def changed(event: Mapping[str, Any], **_: Any) -> None:
-        await heard(event["type"], dict(event["object"]))
-
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return _connection(await api.credentials())
-
-    kopf.on.event(RULE_PIPELINE.group, RULE_PIPELINE.version, RULE_PIPELINE.plural, registry=registry)(
-        changed
+    asyncio.run(
+        kopf.operator(
+            registry=registry,
+            settings=settings,
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=list(namespaces),
+            stop_flag=stop,
+        )
     )
-    kopf.on.login(registry=registry)(login)
-    listens = asyncio.Event() if ready is None else ready
-    await kopf.operator(
-        registry=registry,
-        settings=settings,
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=list(namespaces),
-        ready_flag=listens,
-        indexers=None,
-    )
-
-
-def _connection(said: Mapping[str, Any]) -> kopf.ConnectionInfo:
-    # Tokens of pods are renewed within the hour: ours is read again long before that.
-    return kopf.ConnectionInfo(**said, expiration=datetime.now(UTC) + timedelta(minutes=10))

@@ -15,7 +15,7 @@ from k8s.pipelines.checks import Problem, read_spec
 from k8s.pipelines.deployments import Standing, Trouble, stage_of, standing_of, track_of, troubles
 from k8s.pipelines.desired import Manifests
 from k8s.pipelines.environment import HTTP_PORT
-from k8s.pipelines.names import Owner, Ref, owner_of
+from k8s.pipelines.names import TOPICS, Owner, Ref, owner_of
 from k8s.pipelines.plan import is_owned
 from k8s.pipelines.readings import Counts, Worker
 from k8s.pipelines.revisions import Revision, read_revisions
@@ -23,6 +23,7 @@ from k8s.pipelines.spec import RulePipelineSpec
 from k8s.pipelines.stages import STAGES
 from k8s.pipelines.status import RulePipelineStatus
 from k8s.pipelines.topic_resources import TopicsState, job_outcome
+from rules.instants import parse_instant
 
 Counted = Mapping[tuple[str, str], Mapping[str, Counts]]
 """By stage and track, and by the pod's name."""
@@ -60,15 +61,28 @@ class Look:
     @property
     def troubles(self) -> dict[str, list[Trouble]]:
         """Pods that do not come up, by stage."""
-        by_stage = {stage: troubles(pod for pod in self.pods if stage_of(pod) == stage) for stage in STAGES}
+        by_stage = {
+            stage: troubles(pod for pod in self.pods if stage_of(pod) == stage) for stage in (*STAGES, TOPICS)
+        }
         return {stage: found for stage, found in by_stage.items() if found}
 
-    def topics(self, shared: Manifests) -> tuple[TopicsState, str]:
-        """How the Job among the shared manifests stands; complete, where there is none."""
-        job = next((reference for reference in shared if reference.resource == JOB.resource), None)
-        if job is None:
+    def topics(self, shared: Manifests, deadline_ms: int, now_ms: int) -> tuple[TopicsState, str]:
+        """How the Job among the shared manifests stands; complete, where there is none.
+
+        One that is not done within the deadline has failed for now, though it may still succeed.
+        """
+        reference = next((each for each in shared if each.resource == JOB.resource), None)
+        if reference is None:
             return "complete", ""
-        return job_outcome(self.found[job]) if job in self.found else ("running", "")
+        job = self.found.get(reference)
+        if job is None:
+            return "running", ""
+        outcome, words = job_outcome(job)
+        age_ms = now_ms - parse_instant(job["metadata"]["creationTimestamp"])
+        if outcome == "running" and age_ms > deadline_ms:
+            why = "; ".join(map(str, troubles(pod for pod in self.pods if stage_of(pod) == TOPICS)))
+            return "failed", f"{reference} is not done in time" + (f": {why}" if why else "")
+        return outcome, words
 
 
 def look(cache: Cache, key: Key) -> Look | None:

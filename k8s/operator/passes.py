@@ -28,6 +28,7 @@ from k8s.pipelines.desired import (
     shared_manifests,
     stage_manifests,
 )
+from k8s.pipelines.names import TOPICS
 from k8s.pipelines.plan import plan
 from k8s.pipelines.reporting import Report
 from k8s.pipelines.revisions import Revision, controller_revision, superfluous
@@ -80,8 +81,9 @@ class Passes:
         if seen.status.canary is not None and seen.status.canary.state in ("Comparing", "WaitingForRecords"):
             await self.workers.read(key)
         shared = shared_manifests(seen.owner, _revised(target.revision), self.capabilities())
-        topics, words = seen.topics(shared)
-        course = course_of(self._situation(key, seen, target, topics))
+        now_ms = int(time.time() * 1000)
+        topics, words = seen.topics(shared, target.revision.spec.upgrade.progress_deadline_ms, now_ms)
+        course = course_of(self._situation(key, seen, target, (topics, words), now_ms))
         if course.failure is not None and target.failed is None and not paused:
             failure = course.failure.model_copy(update={"generation": seen.generation})
             await self.telling.failed(seen, failure, course.canary)
@@ -115,7 +117,9 @@ class Passes:
         await self.hands.keep_revision(controller_revision(seen.owner, target.revision))
         return target
 
-    def _situation(self, key: Key, seen: Look, target: Target, topics: TopicsState) -> Situation:
+    def _situation(
+        self, key: Key, seen: Look, target: Target, topics: tuple[TopicsState, str], now_ms: int
+    ) -> Situation:
         assert target.revision is not None
         return Situation(
             owner=seen.owner,
@@ -124,10 +128,11 @@ class Passes:
             at_once=target.at_once,
             revisions=seen.revisions,
             standings=seen.standings,
-            topics=topics,
+            topics=topics[0],
+            topics_message=topics[1],
             counts=self.workers.counts(key),
             canary=seen.status.canary,
-            now_ms=int(time.time() * 1000),
+            now_ms=now_ms,
         )
 
     async def _act(self, seen: Look, course: Course, shared: Manifests) -> list[str]:
@@ -166,7 +171,7 @@ class Passes:
     def _again(self, course: Course, paused: bool) -> float:
         if paused or course.complete:
             return _RESYNC_S
-        return self.canary_interval_s if course.canaries else _ON_THE_WAY_S
+        return self.canary_interval_s if course.canaries or course.at == TOPICS else _ON_THE_WAY_S
 
 
 def _revised(revision: Revision) -> Revised:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from k8s.pipelines.canary import baseline_of, judge
 from k8s.pipelines.deployments import Standing
-from k8s.pipelines.names import CANARY, STABLE, Owner, fingerprint
+from k8s.pipelines.names import CANARY, STABLE, TOPICS, Owner, fingerprint
 from k8s.pipelines.readings import Counts
 from k8s.pipelines.revisions import Revision
 from k8s.pipelines.stages import STAGES
@@ -44,6 +44,7 @@ class Situation:
     """Deployments by stage and track."""
     topics: TopicsState
     """The Job that makes the target's topics; complete, where there is none."""
+    topics_message: str
     counts: Mapping[tuple[str, str], Mapping[str, Counts]]
     """What workers have counted, by stage and track, and by the pod's name."""
     canary: CanaryStatus | None
@@ -88,9 +89,9 @@ class _Walk:
         situation, course = self._situation, self._course
         if situation.is_upgrade and not situation.at_once and situation.topics != "complete":
             self._open = False
-            course.at = "topics"
+            course.at = TOPICS
             if situation.topics == "failed":
-                course.failure = self._failed("topics", "TopicsFailed", "the Job that makes them has failed")
+                course.failure = self._failed(TOPICS, "TopicsFailed", situation.topics_message)
         for stage in ORDER:
             self._decide(stage)
         course.complete = self._complete and situation.topics == "complete" and course.failure is None

@@ -144,6 +144,8 @@ class Stage(Closed):
         Spread(topology_key="kubernetes.io/hostname"),
     )
     priority_class_name: Annotated[str, Field(max_length=253)] | None = None
+    pod_labels: Annotated[dict[str, LabelText], Field(max_length=50)] = Field(default_factory=dict)
+    """Beside the operator's own, which nothing replaces."""
     pod_annotations: Annotated[dict[str, str], Field(max_length=50)] = Field(default_factory=dict)
 
     elsewhere: ClassVar = {

@@ -64,7 +64,7 @@ def deployment(owner: Owner, spec: RulePipelineSpec, name: str, track: str = STA
 def pod_template(owner: Owner, spec: RulePipelineSpec, name: str, track: str = STABLE) -> dict[str, Any]:
     """The pod of a stage."""
     stage = spec.stages.of(name)
-    metadata: dict[str, Any] = {"labels": labels_of(owner, name, track)}
+    metadata: dict[str, Any] = {"labels": {**stage.pod_labels, **labels_of(owner, name, track)}}
     if stage.pod_annotations:
         metadata["annotations"] = dict(stage.pod_annotations)
     return {
