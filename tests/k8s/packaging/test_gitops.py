@@ -21,9 +21,7 @@ from tests.k8s.packaging.rendering import CHART
 GITOPS = ROOT / "k8s/examples/gitops"
 CI = ROOT / "k8s/examples/ci"
 RULES = ROOT / "k8s/examples/rules/fleet"
-KINDS = {
-    yaml.safe_load(path.read_text())["spec"]["names"]["kind"] for path in (CHART / "crds").glob("*.yaml")
-}
+CRDS = [yaml.safe_load(path.read_text()) for path in (CHART / "crds").glob("*.yaml")]
 
 
 def condition(type_: str, status: str, reason: str = "", message: str = "") -> dict[str, str]:
