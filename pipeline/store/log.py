@@ -23,7 +23,8 @@ from pipeline.topics import Admin, LastWords, not_reached
 
 RULES = "telltale.rules"
 _TRANSACTION_MS = 10_000
-_MOST_BYTES = 4 << 20
+_MOST_BYTES = 16 << 20
+_BATCH_BYTES = 256 << 10
 
 
 class Conflict(TelltaleError):
@@ -89,14 +90,20 @@ class RulesLog:
             transactional_id=transactional_id(self._settings.prefix, "rules", 0),
             transaction_timeout_ms=_TRANSACTION_MS,
             acks="all",
+            # Thousands of rules: many documents in a request, and a manifest below the topic's limit.
+            compression_type="gzip",
+            max_batch_size=_BATCH_BYTES,
             max_request_size=_MOST_BYTES,
         )
         await producer.start()  # fences an earlier writer
         try:
             await self._check(change)
             async with producer.transaction():
-                for key, value in change.records(self.revisions):
-                    await (await producer.send(self._topic, value, key, partition=0))
+                sent = [
+                    await producer.send(self._topic, value, key, partition=0)
+                    for key, value in change.records(self.revisions)
+                ]
+                await asyncio.gather(*sent)
         except ProducerFenced:
             raise Conflict("somebody else is changing the rules; look at `telltale rules history`") from None
         finally:

@@ -177,6 +177,9 @@ CODES: dict[str, Code] = {
     "TT214": Code("A speed that is no number", "Name a numeric signal of the catalog, or its alias."),
     "TT215": Code("More than one rollout", "A set is rolled out as a whole, to one share of the vehicles."),
     "TT216": Code("One name in two modes", "Rename one of the rules: a name is in shadow, or it is not."),
+    "TT217": Code(
+        "A tenant's own, of what a set has one of", "Give it a name without a dot: it is everybody's."
+    ),
     "TT220": Code(
         "Not an aggregate",
         "One call: count(), sum(x), avg, min, max, stddev, percentile, distinct, first, last, increase.",

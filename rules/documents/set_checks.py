@@ -1,4 +1,4 @@
-"""What must hold between the documents of one rule set: names once, one catalog.
+"""What must hold between the documents of one rule set: names once, one catalog, which is everybody's.
 
 Judged on headers, which documents with faults have too: a rule with a wrong field still owns its name, and a
 catalog with a wrong range is no missing catalog.
@@ -7,10 +7,13 @@ catalog with a wrong range is no missing catalog.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from rules.documents.closed import tenant_of
 from rules.documents.diagnostics import Diagnostic, quote
 
 _ALONE = ("Geofence", "CommandType")
 """Kinds that mean something without signals."""
+OF_THE_SET = frozenset(("SignalCatalog", "CommandType", "Rollout"))
+"""Kinds that say something about all rules there are, and so are no tenant's."""
 
 
 class Header(NamedTuple):
@@ -29,6 +32,10 @@ def set_findings(headers: Sequence[Header]) -> Iterator[Diagnostic]:
     for header in headers:
         if header.name is None:
             continue
+        if header.kind in OF_THE_SET and tenant_of(header.name):
+            message = f"a tenant has no {header.kind} of its own: it is of the whole set"
+            hint = "take it to what is everybody's: a name without a tenant"
+            yield _finding("TT217", header, message, hint)
         earlier = first.setdefault((header.kind, header.name), header)
         if earlier is not header:
             message = f"another {header.kind} has the name {quote(header.name)}"

@@ -1,0 +1,199 @@
+"""The validating webhook: an HTTPS server that judges resources in a process of its own, within a time.
+
+Whoever may create a resource decides what is judged here. So the text is bounded, the judge is another
+process, and one that does not come to an end is killed: the resource is let in with a warning then, and its
+status will say what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import orjson
+import structlog
+from aiohttp import web
+from prometheus_client import Counter
+
+from k8s.api import Api
+from k8s.crds import DOCUMENT_KINDS
+from k8s.resources.admission import NotAReview, Review, answer, read_review
+from k8s.resources.asking import taken_by
+from k8s.resources.documents import Asked, Place
+from k8s.resources.examining import Examined, context, examine
+from k8s.resources.index import Index
+from k8s.resources.settings import RuleResources
+from k8s.resources.tenancy import Tenancy
+from k8s.resources.trust import Certificates
+from pipeline.process.failures import ConfigurationError
+from rules import Diagnostic
+
+log = structlog.get_logger(__name__)
+
+REVIEWS = Counter(
+    "telltale_operator_admission_reviews", "Resources that the webhook was asked about", ["outcome"]
+)
+PATH = "/validate"
+_MOST_BYTES = 16 << 20
+_MOST_WAITING = 64
+
+
+class Judge:
+    """Examines documents in another process, which is replaced when it takes too long or dies."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._pool = _pool()
+        self._waiting = 0
+        self._one = asyncio.Lock()
+
+    async def examine(self, place: Place, text: str, beside: Mapping[Place, str]) -> Examined | None:
+        """What is wrong with a document; None where that was not found out in time."""
+        if self._waiting >= _MOST_WAITING:
+            return None
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._timeout_s), self._one:
+                loop = asyncio.get_running_loop()
+                pool = self._pool
+                try:
+                    return await loop.run_in_executor(pool, examine, place, text, dict(beside))
+                except (asyncio.CancelledError, BrokenProcessPool):
+                    self._replace(pool)
+                    raise
+        except (TimeoutError, BrokenProcessPool):
+            return None
+        finally:
+            self._waiting -= 1
+
+    def _replace(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = _pool()
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    async def warm(self) -> None:
+        """Start the process: the first question does not wait for it."""
+        with contextlib.suppress(BrokenProcessPool):
+            await asyncio.get_running_loop().run_in_executor(self._pool, len, ())
+
+    def close(self) -> None:
+        """End the process."""
+        for process in list((self._pool._processes or {}).values()):
+            process.kill()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """In the judge: whoever asks the operator to end asks the operator."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Webhook:
+    """Answers reviews with what an index knows."""
+
+    def __init__(self, tenancy: Tenancy, origin: str, index: Index, judge: Judge) -> None:
+        self._tenancy, self._origin, self._index, self._judge = tenancy, origin, index, judge
+
+    def application(self) -> web.Application:
+        """As aiohttp serves it."""
+        application = web.Application(client_max_size=_MOST_BYTES)
+        application.router.add_post(PATH, self._review)
+        return application
+
+    async def _review(self, request: web.Request) -> web.Response:
+        try:
+            review = read_review(orjson.loads(await request.read()), self._tenancy, self._origin)
+        except (NotAReview, ValueError, RecursionError) as error:
+            REVIEWS.labels("malformed").inc()
+            return web.json_response({"error": str(error)[:500]}, status=400)
+        body = await self._answer(review)
+        return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+    async def _answer(self, review: Review) -> dict[str, object]:
+        asked = review.asked
+        if asked is None:
+            REVIEWS.labels("passed").inc()
+            return answer(review, None)
+        if asked.findings:
+            REVIEWS.labels("refused").inc()
+            return answer(review, Examined(asked.findings, ()))
+        if (taken := self._taken(asked)) is not None:
+            REVIEWS.labels("refused").inc()
+            return answer(review, Examined((taken,), ()))
+        if not self._index.is_whole:
+            REVIEWS.labels("unjudged").inc()
+            return answer(review, None, unjudged="not judged yet, the operator is starting: see the status")
+        examined = await self._judge.examine(asked.place, asked.text, context(asked.place, self._documents()))
+        if examined is None:
+            REVIEWS.labels("unjudged").inc()
+            log.warning("A resource was not judged in time", resource="/".join(asked.key))
+            return answer(review, None, unjudged="not judged within the time that there is: see the status")
+        REVIEWS.labels("refused" if examined.errors else "accepted").inc()
+        return answer(review, examined)
+
+    def _taken(self, asked: Asked) -> Diagnostic | None:
+        """Why the name is another resource's."""
+        for each in self._index.asked.values():
+            if each.place == asked.place and each.key != asked.key:
+                return taken_by(each.key, asked)
+        return None
+
+    def _documents(self) -> dict[Place, str]:
+        asked = self._index.asked.values()
+        return {each.place: each.canonical for each in asked if each.canonical is not None}
+
+
+async def run_webhook(
+    api: Api,
+    options: RuleResources,
+    tenancy: Tenancy,
+    *,
+    namespace: str,
+    namespaces: Sequence[str] = (),
+) -> None:
+    """Serve until cancelled, in every replica, whoever leads. Raises ConfigurationError where it cannot."""
+    index = Index(tenancy, options.origin)
+    certificates = Certificates(api, options.webhook, namespace)
+    judge = Judge(options.webhook.timeout_s)
+    kinds = [custom.kind for custom in DOCUMENT_KINDS]
+    webhook = Webhook(tenancy, options.origin, index, judge)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(index.follow(api, kinds, namespaces), name="webhook index")
+            tasks.create_task(certificates.keep(), name="webhook certificates")
+            await judge.warm()
+            await certificates.loaded.wait()
+            async with _serving(webhook, options, certificates) as port:
+                log.info("The webhook listens", port=port)
+                await asyncio.get_running_loop().create_future()
+    finally:
+        judge.close()
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    webhook: Webhook, options: RuleResources, certificates: Certificates
+) -> AsyncIterator[int]:
+    runner = web.AppRunner(webhook.application(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        where = options.webhook
+        site = web.TCPSite(runner, where.host or None, where.port, ssl_context=certificates.context)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigurationError(f"resources.webhook.port: cannot listen: {error}") from error
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
