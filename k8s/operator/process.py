@@ -21,6 +21,7 @@ from k8s.kinds import RULE_PIPELINE
 from k8s.operator.controller import Controller
 from k8s.operator.leadership import Leadership, Lost, Terms
 from k8s.operator.settings import OperatorSettings
+from k8s.resources import run_resources, run_webhook
 from pipeline.process import Context, Process, TelltaleError
 
 LEADS = Gauge("telltale_operator_leader", "1 while this operator leads")
@@ -43,9 +44,33 @@ async def main(context: Context[OperatorSettings]) -> None:
             renew_deadline_s=settings.renew_deadline_s,
             retry_period_s=settings.retry_period_s,
         )
-        async with _leading(context, Leadership(api, terms)) as leads:
+        async with _judging(context, api), _leading(context, Leadership(api, terms)) as leads:
             if leads:
                 await _lead(context, api)
+
+
+@contextlib.asynccontextmanager
+async def _judging(context: Context[OperatorSettings], api: Api) -> AsyncIterator[None]:
+    """Answer the webhook during the block, whoever leads."""
+    settings = context.settings
+    if not settings.resources.webhook.enabled:
+        yield
+        return
+    where = settings.operator
+    work = run_webhook(api, settings.resources, namespace=where.namespace, namespaces=where.namespaces)
+    answering = asyncio.create_task(work, name="webhook")
+    body = asyncio.current_task()
+    assert body is not None
+    answering.add_done_callback(lambda task: None if task.cancelled() else body.cancel())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if answering.done() and not answering.cancelled() and (error := answering.exception()) is not None:
+            raise error from None
+        raise
+    finally:
+        answering.cancel()
+        await asyncio.wait({answering})
 
 
 @contextlib.asynccontextmanager
@@ -82,8 +107,18 @@ async def _leading(context: Context[OperatorSettings], leadership: Leadership) -
 
 async def _lead(context: Context[OperatorSettings], api: Api) -> None:
     """Everything that only one may do."""
-    controller = Controller(api, context.settings.operator)
-    await _unless_stopping(context, controller.run())
+    await _unless_stopping(context, _all(context.settings, api))
+
+
+async def _all(settings: OperatorSettings, api: Api) -> None:
+    where, options = settings.operator, settings.resources
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Controller(api, where).run(), name="pipelines")
+        if options.enabled:
+            work = run_resources(
+                api, settings, options, namespace=where.namespace, namespaces=where.namespaces
+            )
+            tasks.create_task(work, name="rules")
 
 
 async def _unless_stopping(context: Context[OperatorSettings], work: Coroutine[Any, Any, None]) -> bool:

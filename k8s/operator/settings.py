@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from k8s.resources import RuleResources
 from pipeline.process import ProcessSettings, Seconds, SettingsGroup
 
 
@@ -56,3 +57,4 @@ class OperatorSettings(ProcessSettings):
     """The operator."""
 
     operator: OperatorGroup = Field(default=OperatorGroup(), description="the operator")
+    resources: RuleResources = Field(default=RuleResources(), description="rule resources")

@@ -10,9 +10,8 @@ from k8s.crds import DOCUMENT_KINDS
 from k8s.resources.index import Index
 from k8s.resources.settings import RuleResources
 from k8s.resources.telling import Teller
-from k8s.resources.tenancy import Tenancy
+from k8s.resources.tenancy import tenancy_of
 from k8s.resources.writing import Writer
-from pipeline.process.health import Health
 from pipeline.process.settings import ProcessSettings
 
 
@@ -23,7 +22,6 @@ async def run_resources(
     *,
     namespace: str,
     namespaces: Sequence[str] = (),
-    health: Health | None = None,
 ) -> None:
     """Keep telltale.rules as resources ask for, and their statuses as things are, until cancelled.
 
@@ -34,18 +32,7 @@ async def run_resources(
     writer = Writer(settings, options, index)
     kinds = {custom.kind.name: custom.kind for custom in DOCUMENT_KINDS}
     teller = Teller(api, kinds, index, writer, rate=options.status_rate)
-    if health is not None:
-        health.check("rules", lambda: writer.trouble)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(index.follow(api, kinds.values(), namespaces), name="rule resources")
-            tasks.create_task(writer.run(), name="rules writer")
-            tasks.create_task(teller.run(settings), name="rule statuses")
-    finally:
-        if health is not None:
-            health.forget("rules")
-
-
-def tenancy_of(options: RuleResources, namespace: str) -> Tenancy:
-    """Whose a namespace is, as the settings say; `namespace` is the operator's own."""
-    return Tenancy(options.shared_namespace or namespace, options.tenancy == "namespaces")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(index.follow(api, kinds.values(), namespaces), name="rule resources")
+        tasks.create_task(writer.run(), name="rules writer")
+        tasks.create_task(teller.run(settings), name="rule statuses")

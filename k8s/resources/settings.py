@@ -45,6 +45,10 @@ class WebhookSettings(SettingsGroup):
 class RuleResources(SettingsGroup):
     """How resources become rules."""
 
+    enabled: bool = Field(
+        default=False,
+        description="whether rule resources are written to telltale.rules of this Kafka and prefix",
+    )
     tenancy: Literal["namespaces", "none"] = Field(
         default="namespaces",
         description="namespaces: each is a tenant, whose rules see its vehicles alone; none: all are one",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from k8s.resources.settings import RuleResources
 from rules.documents import Finding, quote, tenant_of, within
 
 
@@ -36,3 +37,8 @@ class Tenancy:
                 "TT025", ("metadata", "name"), message, "the tenant is the namespace: take the dot out"
             )
         return None
+
+
+def tenancy_of(options: RuleResources, namespace: str) -> Tenancy:
+    """Whose a namespace is, as the settings say; `namespace` is the operator's own."""
+    return Tenancy(options.shared_namespace or namespace, options.tenancy == "namespaces")

@@ -28,7 +28,7 @@ from k8s.resources.documents import Asked, Place
 from k8s.resources.examining import Examined, context, examine
 from k8s.resources.index import Index
 from k8s.resources.settings import RuleResources
-from k8s.resources.tenancy import Tenancy
+from k8s.resources.tenancy import Tenancy, tenancy_of
 from k8s.resources.trust import Certificates
 from pipeline.process.failures import ConfigurationError
 from rules import Diagnostic
@@ -157,12 +157,19 @@ class Webhook:
 async def run_webhook(
     api: Api,
     options: RuleResources,
-    tenancy: Tenancy,
     *,
     namespace: str,
     namespaces: Sequence[str] = (),
 ) -> None:
-    """Serve until cancelled, in every replica, whoever leads. Raises ConfigurationError where it cannot."""
+    """Serve until cancelled; `namespace` is the operator's own. Raises ConfigurationError where it cannot."""
+    try:
+        await _run(api, options, namespace, namespaces)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+async def _run(api: Api, options: RuleResources, namespace: str, namespaces: Sequence[str]) -> None:
+    tenancy = tenancy_of(options, namespace)
     index = Index(tenancy, options.origin)
     certificates = Certificates(api, options.webhook, namespace)
     judge = Judge(options.webhook.timeout_s)

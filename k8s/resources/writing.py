@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import structlog
+from prometheus_client import Gauge
 
 from k8s.resources.index import Index, quiet
 from k8s.resources.planning import Plan, history, plan, texts_at
@@ -24,6 +25,9 @@ from rules.instants import format_instant
 
 log = structlog.get_logger(__name__)
 
+REVISION = Gauge("telltale_operator_rules_revision", "The head of telltale.rules, as the operator knows it")
+ASKED = Gauge("telltale_operator_rule_resources", "Rule resources in the cluster")
+HELD = Gauge("telltale_operator_rule_resources_held", "Rule resources that are wrong or held back")
 _LOOK_MS = 100
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 
@@ -113,6 +117,9 @@ class Writer:
                 document=str(place),
                 reason=found[0].message,
             )
+        REVISION.set(revisions.head)
+        ASKED.set(len(asked))
+        HELD.set(len({*made.demand.wrong, *(made.demand.keys.get(place) for place in made.judged.held)}))
         self._looked = (version, revisions.head)
         self.settled, self.head = made, revisions.head
         self.told.set()

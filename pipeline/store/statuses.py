@@ -1,6 +1,6 @@
 """telltale.rule-status, read: which revision each worker says that it runs, and how it fares with the rules.
 
-A worker says so when something changes and every `HEARTBEAT_S`; one that is silent for `ALIVE_S` is gone.
+A worker says so when something changes, and every half minute; one that is silent for `ALIVE_S` is gone.
 `Workers` is a fold over the topic's records; `StatusLog` is the topic in Kafka.
 """
 
@@ -21,8 +21,7 @@ from pipeline.topics import Admin, LastWords, not_reached
 from rules.instants import parse_instant
 
 STATUS = "telltale.rule-status"
-HEARTBEAT_S = 20.0
-ALIVE_S = 65.0
+ALIVE_S = 95.0
 _MOST_WORKERS = 20_000
 
 
