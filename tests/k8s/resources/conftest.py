@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from k8s.crds import DOCUMENT_KINDS, definition
+from k8s.crds import CUSTOM_KINDS, DOCUMENT_KINDS, definition
 from pipeline.process.settings import KafkaSettings, ProcessSettings
 from pipeline.store import Manifest, Revisions, RulesLog
 from pipeline.topics import Admin, wanted_topics
 from tests.conftest import KafkaAddress
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
-from tests.k8s.resources.operating import Operating
+from tests.k8s.resources.operating import Operating, account
 
 PLURALS = {custom.kind.name: custom.kind.plural for custom in DOCUMENT_KINDS}
 GROUP = "/apis/telltale.dev/v1alpha1"
@@ -35,11 +35,21 @@ class Rules:
         """The shared one."""
         return self.namespaces[0]
 
-    def operator(self, **options: Any) -> Operating:
+    def operator(self, *, dies: bool = False, **settings: str) -> Operating:
         """The operator for these namespaces."""
-        kubeconfig = options.pop("kubeconfig", self.cluster.admin)
-        where = {"prefix": self.settings.prefix, "bootstrap": self.settings.kafka.bootstrap}
-        return Operating(self.here, kubeconfig, namespaces=self.namespaces, **where, **options)
+        webhook = settings.get("TELLTALE_RESOURCES_WEBHOOK_CONFIGURATION", "telltale-rules")
+        kubeconfig = account(self.cluster, self.namespaces, self.here / "kubeconfig", webhook=webhook)
+        environment = {
+            "TELLTALE_KAFKA_BOOTSTRAP": self.settings.kafka.bootstrap,
+            "TELLTALE_PREFIX": self.settings.prefix,
+            "TELLTALE_PARTITIONS": "1",
+            "TELLTALE_OPERATOR_KUBECONFIG": str(kubeconfig),
+            "TELLTALE_OPERATOR_NAMESPACE": self.namespace,
+            "TELLTALE_OPERATOR_NAMESPACES": ",".join(self.namespaces),
+            "TELLTALE_RESOURCES_ENABLED": "true",
+            **settings,
+        }
+        return Operating(self.here, environment, dies=dies)
 
     def path(self, kind: str, name: str = "", namespace: str | None = None) -> str:
         where = f"{GROUP}/namespaces/{namespace or self.namespace}/{PLURALS[kind]}"
@@ -118,9 +128,9 @@ class Rules:
 def rule_kinds(control_plane: Cluster) -> Cluster:
     """The cluster, once it knows the kinds of rules."""
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    for custom in DOCUMENT_KINDS:
+    for custom in CUSTOM_KINDS:
         control_plane.client.apply(f"{path}/{custom.kind.resource}", definition(custom), manager="crds")
-    for custom in DOCUMENT_KINDS:
+    for custom in CUSTOM_KINDS:
         kind = custom.kind
         wait_until(lambda kind=kind: control_plane.client.find(f"/apis/{kind.api_version}/{kind.plural}"))
     return control_plane
