@@ -40,7 +40,7 @@ def alerts_of(told: Iterable[Told]) -> dict[str, Alert]:
         found[said["id"]] = Alert(
             said["id"],
             said["rule"],
-            said["vehicleId"],
+            _whose(said),
             said["severity"],
             parse_instant(said["startsAt"]),
             parse_instant(said["firedAt"]),
@@ -48,6 +48,12 @@ def alerts_of(told: Iterable[Told]) -> dict[str, Alert]:
             said["reason"],
         )
     return found
+
+
+def _whose(said: Mapping[str, Any]) -> str:
+    """The vehicle; of a group what it is of, as JSON."""
+    vehicle_id = said["vehicleId"]
+    return orjson.dumps(said["group"]).decode() if vehicle_id is None else str(vehicle_id)
 
 
 class Change(NamedTuple):

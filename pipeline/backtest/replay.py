@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from pipeline.backtest.groups import Sample, sample_of
 from pipeline.backtest.messages import Message
 from pipeline.stages.duplicates import Memory, mark
 from pipeline.stages.outcomes import Outputs
 from rules import Engine, RuleSet
-from rules.engine import AggregationEngine, Fold, Geofences, Registration, RuleFailure
+from rules.engine import AggregationEngine, Fold, Geofences, GroupSample, Registration, RuleFailure
 from rules.engine.registration import NOTHING
 
 _TICK_MS = 1000
@@ -55,6 +56,8 @@ class Folded(NamedTuple):
     """The least and the greatest receivedAt."""
     seen: frozenset[str]
     """The signals that came."""
+    samples: list[Sample]
+    """What the messages say for rules of groups."""
 
 
 def folds_of(rules: RuleSet, quiet_after_ms: int) -> Mapping[str, Fold[Any]]:
@@ -99,6 +102,7 @@ class Replay:
         self._vehicles: dict[str, _Vehicle] = {}
         self._outcomes: list[Any] = []
         self._told: list[Told] = []
+        self._samples: list[Sample] = []
         self._failures: dict[str, tuple[int, Failure]] = {}
         self._duplicates = 0
         self._first: int | None = None
@@ -118,6 +122,7 @@ class Replay:
             self._first,
             self.last,
             frozenset(self._seen),
+            self._samples,
         )
 
     def hear(self, message: Message) -> None:
@@ -185,6 +190,9 @@ class Replay:
             if isinstance(outcome, RuleFailure):
                 number, first = self._failures.get(outcome.rule, (0, Failure(*_parts(outcome))))
                 self._failures[outcome.rule] = (number + 1, first)
+            if isinstance(outcome, GroupSample):
+                self._samples.append(sample_of(outcome, len(self._samples)))
+                continue
             output = outputs.output(outcome, received)
             if output is not None and output.value is not None:
                 self._told.append(Told(received, vehicle_id, vehicle.told, output.topic, output.value))

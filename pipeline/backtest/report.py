@@ -116,8 +116,6 @@ def _sentences(result: Result) -> Iterator[str]:
 
 def findings(result: Result) -> Iterator[str]:
     """What makes the result doubtful: signals that never came, rules that failed."""
-    for rule in result.of_groups:
-        yield f"{rule}: figures of groups of vehicles are not part of a backtest; a RuleTest shows them"
     for rule, names in result.missing.items():
         yield f"{rule}: the trace never has {_some(names)}"
     for rule, (number, first) in sorted(result.failures.items()):

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.backtest.asked import Asked, TopicAsked
+from pipeline.backtest.groups import Sample, sample_of
 from pipeline.backtest.replay import Failure, Folded, Told, folds_of
 from pipeline.backtest.rulesets import rule_sets, wanted_signals
 from pipeline.backtest.workers import Meet, Progress, Share
@@ -27,11 +28,12 @@ from pipeline.process.topics import TOPICS
 from pipeline.runtime.stage import Output, Record
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.normalize import Normalize
+from pipeline.stages.outcomes import Outputs
 from pipeline.stages.payloads import shape_of
 from pipeline.stages.telemetry import decode_telemetry
 from pipeline.topics import Admin, LastWords, not_reached
 from rules import RuleSet
-from rules.engine import RuleFailure
+from rules.engine import GroupSample, RuleFailure
 
 TELEMETRY, RAW, REGISTRY = "vehicle.telemetry", "vehicle.raw", "vehicle.registry"
 
@@ -55,13 +57,30 @@ class _Counts:
         """Nothing."""
 
 
+class _Writer:
+    """Writes what a stage tells; what it says for groups is kept, for all partitions together."""
+
+    def __init__(self, stage: str, samples: list[Sample]) -> None:
+        self._outputs = Outputs(stage)
+        self._samples = samples
+
+    def output(self, outcome: Any, received: int) -> Output | None:
+        """The record; None for what is none."""
+        if isinstance(outcome, GroupSample):
+            self._samples.append(sample_of(outcome, len(self._samples)))
+            return None
+        return self._outputs.output(outcome, received)
+
+
 class _Partition:
     """One partition under one rule set: the logic of each stage."""
 
     def __init__(self, rules: RuleSet, quiet_after_ms: int) -> None:
         self.counts = _Counts()
+        self.samples: list[Sample] = []
         self._logics = [
-            VehicleLogic(stage, fold, self.counts) for stage, fold in folds_of(rules, quiet_after_ms).items()
+            VehicleLogic(stage, fold, self.counts, writer=_Writer(stage, self.samples))
+            for stage, fold in folds_of(rules, quiet_after_ms).items()
         ]
         for logic in self._logics:
             logic.restored(None)
@@ -159,6 +178,7 @@ def _folded(partitions: Sequence[_Partition], seen: _Seen) -> Folded:
         seen.first,
         seen.last,
         frozenset(seen.signals),
+        [sample for partition in partitions for sample in partition.samples],
     )
 
 

@@ -18,9 +18,9 @@ from rules.engine import (
     RuleSet,
     Standing,
 )
+from rules.engine.aggregation.alone import Groups
 from rules.engine.memory import FOREVER
 from rules.testing.entries import Message, Question, Registry, Restart, Script, Uplink
-from rules.testing.groups import Groups
 
 TICK_MS = 1_000
 _LONGEST_GAP_MS = 5_000

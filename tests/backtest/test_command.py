@@ -108,24 +108,3 @@ def test_wrong_rules_are_all_told(here: Path) -> None:
     done = backtest(here, "--from", "trace.csv")
     assert done.returncode == 2
     assert "TT101" in done.stderr
-
-
-GROUPS = """
----
-apiVersion: telltale.dev/v1alpha1
-kind: AggregationRule
-metadata: {name: by-speed}
-spec:
-  window: {tumbling: 10s}
-  groupBy: {fast: speed > 100}
-  aggregates: {samples: count()}
-"""
-
-
-def test_figures_of_groups_are_left_out_and_it_says_so(here: Path) -> None:
-    with (here / "rules.yaml").open("a", encoding="utf-8") as rules:
-        rules.write(GROUPS)
-    done = backtest(here, "--from", "trace.csv")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "by-speed: figures of groups of vehicles are not part of a backtest" in done.stdout
-    assert ["fast", "1", "1", "0", "7s", "7s", "1"] in [line.split() for line in done.stdout.splitlines()]

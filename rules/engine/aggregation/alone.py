@@ -1,4 +1,4 @@
-"""Figures of groups in a test: one partition, which is the source and the home of all of them.
+"""Figures of groups without a cluster: one partition, which is the source and the home of all of them.
 
 The two steps are those of the stage, and in their order: time passes, what has changed is sent, and then the
 clock; what comes of it is told as it would be there. A restart packs both steps and reads them again.
@@ -6,7 +6,9 @@ clock; what comes of it is told as it would be there. A restart packs both steps
 
 from typing import Any
 
-from rules.engine import AggregationEngine, GroupDropped, GroupSample, Merger, Sources
+from rules.engine.aggregation.engine import AggregationEngine
+from rules.engine.aggregation.merging import Merger
+from rules.engine.aggregation.sources import GroupDropped, GroupSample, Sources
 from rules.engine.memory import NEVER
 
 _ONLY = 0
@@ -14,7 +16,7 @@ _ONLY = 0
 
 
 class Groups:
-    """What the vehicles of a test add to groups, and what is told of those."""
+    """What vehicles add to groups, and what is told of those. Whoever owns it says when time passes."""
 
     def __init__(self, engine: AggregationEngine, quiet_after_ms: int) -> None:
         self._engine = engine
