@@ -1,5 +1,9 @@
 """One CustomResourceDefinition for each kind, made from the kind's model.
 
+A RulePipeline has no scale subresource, although it says how many replicas there are: `kubectl scale` knows
+one number, and the pipeline has one for each stage. Each stage's Deployment can be scaled; so can it be by an
+autoscaler.
+
 There is one version, v1alpha1: served, stored, conversion `None`. A later version is added beside it, under
 the same rules: the new model's `apiVersion` joins the documents that `parse` reads, both are served, and as
 long as a field only came, conversion stays `None`; once a field has changed its meaning, the operator's
@@ -13,7 +17,6 @@ from k8s.crds.kinds import Column, CustomKind
 from k8s.crds.structural import structural
 from k8s.kinds import Kind
 from rules.documents import schema_of
-from rules.documents.closed import NAME_PATTERN
 
 CATEGORY = "telltale"
 """`kubectl get telltale` lists resources of every kind."""
@@ -54,7 +57,7 @@ def definition(custom: CustomKind) -> dict[str, Any]:
 
 def _schema(custom: CustomKind) -> dict[str, Any]:
     spec: Any = custom.model.model_fields["spec"].annotation
-    name = {"type": "string", "pattern": NAME_PATTERN, "maxLength": custom.longest_name}
+    name = {"type": "string", "pattern": custom.name_pattern, "maxLength": custom.longest_name}
     return {
         "description": (custom.model.__doc__ or "").strip(),
         "type": "object",

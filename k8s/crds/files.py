@@ -45,11 +45,11 @@ def texts() -> dict[str, str]:
 
 
 def write(into: Path) -> list[Path]:
-    """Write the files into a directory, and take away those of kinds that are gone; return what it holds."""
+    """Write the files into a directory, take away ours of kinds that are gone; return what was written."""
     into.mkdir(parents=True, exist_ok=True)
     current = texts()
     for stale in into.glob("*.yaml"):
-        if stale.name not in current:
+        if stale.name not in current and stale.read_text(encoding="utf-8").startswith(_HEAD):
             stale.unlink()
     for name, text in current.items():
         (into / name).write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from k8s.kinds import RULE_PIPELINE, Kind, rule_kind
 from k8s.pipelines.spec import LONGEST_NAME, RulePipeline
 from k8s.pipelines.status import RulePipelineStatus
 from rules.documents import KINDS
-from rules.documents.closed import Closed, Document
+from rules.documents.closed import LABEL_PATTERN, NAME_PATTERN, Closed, Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class CustomKind:
     status: type[Closed]
     short_names: tuple[str, ...]
     columns: tuple[Column, ...]
-    longest_name: int = 63
+    name_pattern: str = NAME_PATTERN
+    longest_name: int = 127
     sets_defaults: bool = False
     """Whether the API server writes defaults into the resource; rule documents stay as they were written."""
 
@@ -98,6 +99,7 @@ PIPELINE_KIND: Final = CustomKind(
     RulePipelineStatus,
     ("rp",),
     _OF_PIPELINES,
+    name_pattern=LABEL_PATTERN,
     longest_name=LONGEST_NAME,
     sets_defaults=True,
 )

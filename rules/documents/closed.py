@@ -80,6 +80,8 @@ class Closed(BaseModel):
 
 _LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)?{_LABEL}\Z")
+LABEL_PATTERN = rf"^{_LABEL}$"
+"""What names Services and pods."""
 NAME_PATTERN = rf"^({_LABEL}\.)?{_LABEL}$"
 
 

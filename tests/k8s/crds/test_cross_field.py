@@ -152,3 +152,21 @@ def test_kubectl_shows_what_a_status_says(cluster: Cluster, namespace: str):
         ["silent", "7", "3/3", "2", "True"],
     ]
     assert "silent" in cluster.kubectl("get", "telltale", "--namespace", namespace)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_right"),
+    [
+        ("Geofence", "depot", True),
+        ("Geofence", "acme.depot", True),
+        ("Geofence", "a.b.c", False),
+        ("Geofence", "d" * 64, False),
+        ("RulePipeline", "fleet", True),
+        ("RulePipeline", "acme.fleet", False),
+        ("RulePipeline", "f" * 41, False),
+    ],
+)
+def test_a_name_is_one_that_its_documents_can_have(kind, name, is_right, attempt: Try):
+    document = documents_of(kind)[0]
+    said = attempt({**document, "metadata": {**document["metadata"], "name": name}})
+    assert said is None if is_right else "metadata.name" in (said or "")

@@ -1,10 +1,13 @@
 """The CRDs are made from the models, and have the only form that Kubernetes takes."""
 
 import re
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from k8s.crds import CUSTOM_KINDS, DOCUMENT_KINDS, definition, directory, texts, write
+from k8s.cli import app
+from k8s.crds import CUSTOM_KINDS, DOCUMENT_KINDS, PIPELINE_KIND, definition, directory, texts
 from k8s.crds.__main__ import main
 from rules.documents import KINDS
 
@@ -35,16 +38,20 @@ def test_the_charts_files_are_made_from_the_models():
     assert found == texts()
 
 
-def test_files_of_kinds_that_are_gone_are_taken_away(tmp_path):
-    (tmp_path / "olds.yaml").write_text("kind: Old\n")
-    written = {path.name for path in write(tmp_path)}
-    assert {path.name for path in tmp_path.iterdir()} == written
+def test_files_of_kinds_that_are_gone_are_taken_away_and_nobody_elses(tmp_path):
+    (tmp_path / "olds.yaml").write_text("# Made from the models by `python -m k8s.crds write`.\nkind: Old\n")
+    (tmp_path / "values.yaml").write_text("replicas: 1\n")
+    done = CliRunner().invoke(app, ["--to", str(tmp_path)])
+    written = {Path(line).name for line in done.output.splitlines()}
+    assert {path.name for path in tmp_path.iterdir()} == {*written, "values.yaml"}
     assert len(written) == len(CUSTOM_KINDS)
 
 
 def test_print_shows_every_kind(capsys):
     assert main(["print"]) == 0
-    assert re.findall(r"^    kind: (\w+)$", capsys.readouterr().out, re.MULTILINE) == KIND_NAMES
+    printed = capsys.readouterr().out
+    assert re.findall(r"^    kind: (\w+)$", printed, re.MULTILINE) == KIND_NAMES
+    assert CliRunner().invoke(app, []).output == printed
     assert main(["prnt"]) == 2
 
 
@@ -102,3 +109,10 @@ def test_the_models_say_no_types_that_the_schema_leaves_out():
     shapes = {"Geofence.spec.corridor.line", "Geofence.spec.geometry.coordinates"}
     affinities = {path for path in free if path.startswith("RulePipeline") and path.endswith(".affinity")}
     assert free == payloads | shapes | affinities
+
+
+def test_the_page_of_kinds_has_each_of_them():
+    page = (Path(__file__).parents[3] / "docs" / "kubernetes-kinds.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
+    assert rows == [(it.kind.name, it.kind.plural, it.short_names[0]) for it in CUSTOM_KINDS]
+    assert f"at most {PIPELINE_KIND.longest_name} characters" in page
