@@ -70,6 +70,8 @@ def _turn(registry: kopf.OperatorRegistry, namespaces: Sequence[str], stop: thre
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.networking.request_timeout = 30
+    # It would give up after a minute, and end with it.
+    settings.networking.error_backoffs = [1, 1, 2, 3, 5, 8, *[10] * 10_000]
     asyncio.run(
         kopf.operator(
             registry=registry,

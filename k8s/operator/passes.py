@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from k8s.api_errors import Forbidden, Refused
@@ -40,6 +40,7 @@ from k8s.pipelines.topic_resources import TopicsState
 _RESYNC_S: Final = 600.0
 """A pass over an installation at rest: it costs no request."""
 _ON_THE_WAY_S: Final = 15.0
+_AFTER_CHANGES_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Passes:
     cleanup: Cleanup
     capabilities: Callable[[], Capabilities]
     canary_interval_s: float
+    changing: dict[Key, int] = field(default_factory=dict)
+    """How many passes in a row had something to change."""
 
     async def over(self, key: Key) -> float | None:
         """Look after a pipeline; in how many seconds again, at the latest."""
@@ -90,7 +93,10 @@ class Passes:
             return 0.0
         refused: list[str] = []
         if not paused:
-            refused = await self._act(seen, course, shared)
+            changed, refused = await self._act(seen, course, shared)
+            # What was just changed is not up yet, whatever the pods of before say.
+            course.complete = course.complete and not changed
+            self.changing[key] = self.changing.get(key, 0) + 1 if changed else 0
         report = replace(
             _report(look(self.cache, key) or seen, target, course, paused),
             topics=topics,
@@ -101,7 +107,7 @@ class Passes:
         await self.telling.tell(seen, report)
         if course.complete and not paused:
             await self._prune(seen, target.revision)
-        return self._again(course, paused)
+        return self._again(key, course, paused)
 
     async def _admit(self, seen: Look, target: Target) -> Target:
         """A revision that is new is tried out as a whole, before anything of it is made so."""
@@ -135,7 +141,7 @@ class Passes:
             now_ms=now_ms,
         )
 
-    async def _act(self, seen: Look, course: Course, shared: Manifests) -> list[str]:
+    async def _act(self, seen: Look, course: Course, shared: Manifests) -> tuple[bool, list[str]]:
         desired = dict(shared)
         capabilities = self.capabilities()
         for stage, revision in course.stages.items():
@@ -152,7 +158,7 @@ class Passes:
             )
         )
         await self.telling.put_right(seen, changes)
-        return await self.hands.make(seen.owner, changes)
+        return bool(changes), await self.hands.make(seen.owner, changes)
 
     async def _prune(self, seen: Look, runs: Revision) -> None:
         spec = seen.spec
@@ -168,9 +174,12 @@ class Passes:
         for revision in superfluous(seen.revisions.values(), in_use, spec.revision_history_limit):
             await self.hands.drop_revision(seen.owner.namespace, revision.name)
 
-    def _again(self, course: Course, paused: bool) -> float:
+    def _again(self, key: Key, course: Course, paused: bool) -> float:
         if paused or course.complete:
             return _RESYNC_S
+        if count := self.changing.get(key, 0):
+            # Somebody who undoes what we do is not fought at full speed.
+            return min(_AFTER_CHANGES_S * 2.0 ** min(count - 1, 10), _ON_THE_WAY_S)
         return self.canary_interval_s if course.canaries or course.at == TOPICS else _ON_THE_WAY_S
 
 
