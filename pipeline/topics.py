@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from pipeline.process.failures import PartyMissing, TelltaleError
 from pipeline.process.kafka import client_options
@@ -208,6 +208,20 @@ class Admin:
             )
         await self._wait_for_leaders({topic.name for topic in topics})
         return created
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete topics that exist, with all that is in them; TelltaleError with every refusal."""
+        response = await self._client.delete_topics(list(names), timeout_ms=_CREATE_TIMEOUT_MS)
+        gone = UnknownTopicOrPartitionError.errno
+        refused = [
+            f"{name}: {for_code(code).description}"
+            for name, code in response.topic_error_codes
+            if code not in (0, gone)
+        ]
+        if refused:
+            raise TelltaleError(
+                "\n".join(["Kafka refused to delete topics:", *(f"  {line}" for line in refused)])
+            )
 
     async def _wait_for_leaders(self, names: set[str]) -> None:
         """A client that asks too early for a new topic is told that there is none."""

@@ -1,4 +1,4 @@
-"""`telltale topics create|check`: what is printed, and the exit code.
+"""`telltale topics create|check|delete`: what is printed, and the exit code.
 
 stdout has a line for each topic (or JSON); what does not fit is told on stderr, with exit code 4.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from aiokafka.errors import KafkaError
 from pydantic import Field
 
-from pipeline.process.failures import TelltaleError, TopicsDiffer
+from pipeline.process.failures import ConfigurationError, TelltaleError, TopicsDiffer
 from pipeline.process.settings import ProcessSettings, load_settings
 from pipeline.stages.documents import load_documents
 from pipeline.store.publishing import topics_of
@@ -42,6 +42,40 @@ def check_all(config: Path | None, *, replication: int | None, rules: Sequence[P
     settings, wanted = _wanted(config, replication, rules)
     _, differences = asyncio.run(_work(settings, wanted, create=False))
     _tell(settings, wanted, differences, created=[], as_json=as_json)
+
+
+def delete_all(config: Path | None, *, yes: bool, as_json: bool) -> None:
+    """Delete the installation's topics; ConfigurationError, and nothing is done, without `yes`.
+
+    Topics that rules publish to stay: others read and write them too.
+    """
+    settings = load_settings(TopicsSettings, config)
+    names = [want.name for want in wanted_topics(settings)]
+    if not yes:
+        raise ConfigurationError(
+            f"this deletes {len(names)} topics at {settings.kafka.bootstrap}, {names[0]} and so on, with all"
+            " that is in them, for good; --yes does it"
+        )
+    there = asyncio.run(_delete(settings, names))
+    rows = [(name, "deleted" if name in there else "was not there") for name in names]
+    if as_json:
+        print(json.dumps([{"topic": name, "status": status} for name, status in rows], indent=2))
+    else:
+        width = max(map(len, names))
+        for name, status in rows:
+            print(f"{name:<{width}}  {status}")
+
+
+async def _delete(settings: ProcessSettings, names: Sequence[str]) -> set[str]:
+    async with Admin(settings) as admin:
+        with LastWords():
+            try:
+                there = set(await admin.observe(names))
+                if there:
+                    await admin.delete(sorted(there))
+            except (KafkaError, OSError, TimeoutError) as error:
+                raise TelltaleError(f"Kafka refused or went away: {type(error).__name__}: {error}") from error
+    return there
 
 
 def _wanted(

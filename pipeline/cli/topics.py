@@ -14,7 +14,7 @@ from pipeline.process.cli import CONTEXT_SETTINGS, Config, Json
 app = typer.Typer()
 topics_app = typer.Typer(
     name="topics",
-    help="Make the Kafka topics of an installation, or check them.",
+    help="Make the Kafka topics of an installation, check them, or delete them.",
     no_args_is_help=True,
     context_settings=CONTEXT_SETTINGS,
 )
@@ -161,3 +161,18 @@ def check_topics(
     from pipeline.topics_page import check_all
 
     check_all(config, replication=replication, rules=rules or [], as_json=as_json)
+
+
+@topics_app.command("delete", short_help="Delete the topics, with all that is in them.")
+def delete_topics(
+    yes: Annotated[bool, typer.Option("--yes", help="Really do it.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Delete the topics of the installation, with all that is in them, for good.
+
+    Topics that rules publish to stay: others read and write them too. Stop the stages first.
+    """
+    from pipeline.topics_page import delete_all
+
+    delete_all(config, yes=yes, as_json=as_json)

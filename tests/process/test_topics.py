@@ -199,3 +199,45 @@ def test_a_name_that_kafka_refuses_is_told(kafka_address: str, prefix: str) -> N
 
     with pytest.raises(Exception, match=r"(?s)Kafka refused to create topics:.*a b: .*b: "):
         asyncio.run(scenario())
+
+
+@pytest.mark.integration
+def test_topics_are_deleted_only_when_it_is_meant_and_others_stay(
+    here: Here, kafka_address: str, prefix: str
+) -> None:
+    other = f"{prefix}somebody.elses"
+
+    async def names() -> set[str]:
+        settings = ProcessSettings(kafka={"bootstrap": kafka_address}, prefix=prefix)  # type: ignore[arg-type]
+        async with Admin(settings) as admin:
+            found = await admin.observe([other, *(want.name for want in wanted_topics(settings))])
+        return set(found)
+
+    async def make_other() -> None:
+        settings = ProcessSettings(kafka={"bootstrap": kafka_address})  # type: ignore[arg-type]
+        async with Admin(settings) as admin:
+            await admin.create([Wanted(other, 1, {})])
+
+    environment = {
+        "TELLTALE_KAFKA_BOOTSTRAP": kafka_address,
+        "TELLTALE_PREFIX": prefix,
+        "TELLTALE_PARTITIONS": "1",
+    }
+    asyncio.run(make_other())
+    assert here("topics", "create", **environment).returncode == 0
+    made = asyncio.run(names())
+    assert len(made) == len(TOPICS) + 1
+
+    refused = here("topics", "delete", **environment)
+    assert refused.returncode == 2
+    assert f"this deletes {len(TOPICS)} topics at {kafka_address}" in refused.stderr
+    assert asyncio.run(names()) == made
+
+    done = here("topics", "delete", "--yes", **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("deleted") == len(TOPICS)
+    assert asyncio.run(names()) == {other}
+    # Once more: there is nothing left to do, and that is no failure.
+    again = here("topics", "delete", "--yes", **environment)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("was not there") == len(TOPICS)

@@ -64,6 +64,7 @@ class Operator:
             "TELLTALE_OPERATOR_KUBECONFIG": str(kubeconfig),
             "TELLTALE_OPERATOR_NAMESPACES": namespace,
             "TELLTALE_OPERATOR_NAMESPACE": namespace,
+            "TELLTALE_RESOURCES_ENABLED": "false",
             "TELLTALE_OPERATOR_CANARY_INTERVAL": "500ms",
             "TELLTALE_OPERATOR_SCRAPE_INTERVAL": "1s",
             "TELLTALE_HTTP_PORT": "0",
