@@ -135,7 +135,9 @@ def _both(one: Schema, other: Schema) -> Schema:
     rules = one.get("x-kubernetes-validations")
     if rules and rules == other.get("x-kubernetes-validations"):
         found["x-kubernetes-validations"] = rules
-    for key in ("additionalProperties", "description", "x-kubernetes-preserve-unknown-fields", "oneOf"):
+    if words := " Or: ".join(dict.fromkeys(it["description"] for it in (one, other) if "description" in it)):
+        found["description"] = words
+    for key in ("additionalProperties", "x-kubernetes-preserve-unknown-fields", "oneOf"):
         if key in one and one[key] == other.get(key):
             found[key] = one[key]
     return found

@@ -39,6 +39,7 @@ from rules.documents.load import load
 from rules.documents.mode import Mode
 from rules.documents.parse import KINDS, Loaded, Source, parse
 from rules.documents.placed import Placed
+from rules.documents.reserved_words import RESERVED_WORDS
 from rules.documents.rollout import RollBackIf, Rollout, RolloutSpec
 from rules.documents.rule_test import Expectation, Happening, RuleTest, RuleTestSpec
 from rules.documents.schedule import WEEKDAYS, Span
@@ -47,7 +48,6 @@ from rules.documents.sequence_rule import OnTimeout, SequenceRule, SequenceRuleS
 from rules.documents.signal_catalog import (
     DATATYPES,
     NUMERIC,
-    RESERVED_WORDS,
     DecoderPath,
     Position,
     Sequence,

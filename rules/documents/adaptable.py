@@ -24,12 +24,19 @@ class Parameter(Closed):
     """One value that the rule leaves to others; `min` and `max` are written as the value is."""
 
     type: ValueType = "double"
+    """What values it takes."""
     default: Scalar
+    """Its value where no Adaptation gives another."""
     unit: str | None = None
+    """For those who read the rule; nothing is converted."""
     min: float | str | None = None
+    """The least that an Adaptation may give, written as the default is."""
     max: float | str | None = None
+    """The most that an Adaptation may give, written as the default is."""
     allowed: Annotated[Many[Scalar] | None, told(minItems=1)] = None
+    """Every value that an Adaptation may give."""
     description: str | None = None
+    """What it is for."""
 
     elsewhere: ClassVar = {"value": "default", "enum": "allowed", "minimum": "min", "maximum": "max"}
 
@@ -76,6 +83,7 @@ class Adaptable(Moded):
     parameters: Annotated[dict[str, Parameter], told(maxProperties=MOST_PARAMETERS)] = Field(
         default_factory=dict
     )
+    """Values that the rule leaves to Adaptations, by the words that expressions have for them."""
 
     def adaptable_findings(self) -> Iterator[Finding]:
         """Yield faults of the parameters."""

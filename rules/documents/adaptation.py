@@ -33,7 +33,9 @@ class ActionsChange(Closed):
     model_config = ConfigDict(json_schema_extra=exactly_one("append", "replace"))
 
     append: Actions[Action | FenceAction] | None = None
+    """Actions after those of the rule."""
     replace: Actions[Action | FenceAction] | None = None
+    """Actions instead of those of the rule."""
 
     elsewhere: ClassVar = {"add": "append", "set": "replace"}
 
@@ -44,13 +46,21 @@ class AdaptationSpec(Closed):
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})
 
     rule: Name
+    """The rule's name."""
     enabled: bool = True
+    """False: the rule does not run."""
     mode: Mode | None = None
+    """Another mode."""
     parameters: dict[str, Scalar] = Field(default_factory=dict)
+    """Other values of the rule's parameters."""
     severity: Annotated[Severity | Many[Rung] | None, told(minItems=1, maxItems=3)] = None
+    """Another severity or ladder."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """More labels, or others."""
     annotations: dict[str, Template] = Field(default_factory=dict)
+    """More annotations, or others."""
     actions: ActionsChange | None = None
+    """More actions, or others."""
     exceptions: dict[str, Many[Row]] = Field(default_factory=dict)
     """Rows for the rule's exceptions, by their names."""
 

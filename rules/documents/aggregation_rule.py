@@ -64,12 +64,19 @@ class Window(Closed):
     )
 
     tumbling_ms: Duration | None = None
+    """Windows of this length, one after another."""
     hopping_ms: Duration | None = None
+    """Windows of this length that overlap."""
     every_ms: Duration | None = None
+    """So often a hopping window begins."""
     sliding_ms: Duration | None = None
+    """For each message, the time before it."""
     session_ms: Duration | None = None
+    """Windows that end with a pause of this length."""
     calendar: Literal["day", "week", "month", "quarter", "year"] | None = None
+    """Days, weeks, months, quarters or years."""
     time_zone: str | None = None
+    """On whose calendar: a name of the IANA database."""
 
     elsewhere: ClassVar = {"size": "tumbling", "gap": "session", "advance": "every", "slide": "every"}
 
@@ -83,17 +90,24 @@ class Every(Closed):
     """Results of windows that are still open, so often."""
 
     every_ms: Duration
+    """So often."""
 
 
 class AggregateAlert(Closed):
     """An alert for each vehicle or group: fires with a window for which `when` holds, until one clears it."""
 
     when: Expression
+    """The condition over the aggregates, in CEL."""
     severity: Severity = "warning"
+    """One severity."""
     value: Expression | None = None
+    """What is told as the alert's value, in CEL."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Fixed texts of the alert; may have {{ CEL }}."""
     annotations: dict[str, Template] = Field(default_factory=dict)
+    """Texts for people; may have {{ CEL }}."""
     actions: Actions[Action] = ()
+    """What is done about it; no commands to groups."""
 
     elsewhere: ClassVar = {"condition": "when", "expr": "when", "if": "when"}
 
@@ -114,16 +128,25 @@ class AggregationRuleSpec(Exceptable):
     """See docs/aggregations.md, which describes each field."""
 
     vehicles: Expression | None = None
+    """For which vehicles the rule is, in CEL; left out: for all."""
     window: Window
+    """Over which times."""
     where: Expression | None = None
+    """Which messages count, in CEL; left out: all."""
     group_by: Annotated[
         dict[AggregateName, Expression] | None, told(minProperties=1, maxProperties=MOST_GROUP_NAMES)
     ] = None
+    """Expressions that tell groups apart, by name; left out: by vehicle."""
     aggregates: Annotated[dict[AggregateName, str], told(minProperties=1, maxProperties=MOST_AGGREGATES)]
+    """Figures by name, each one call such as max(speed)."""
     having: Expression | None = None
+    """Which windows are told of, in CEL over the aggregates."""
     allowed_lateness_ms: Duration = 0
+    """So late a message still corrects a window."""
     emit: Literal["onClose", "onUpdate"] | Every = "onClose"
+    """When a window is told of."""
     alert: AggregateAlert | None = None
+    """An alert over the figures."""
 
     elsewhere: ClassVar = {
         "when": "where",

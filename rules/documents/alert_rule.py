@@ -41,8 +41,11 @@ class Rung(Closed):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     critical: Expression | None = None
+    """When it is critical."""
     warning: Expression | None = None
+    """When it is a warning."""
     info: Expression | None = None
+    """When it is for information."""
 
     @property
     def named(self) -> tuple[tuple[Severity, str], ...]:
@@ -55,7 +58,9 @@ class ForEvents(Closed):
     """So many messages for which the condition holds: within a time, or (without `within`) in a row."""
 
     count: Annotated[int, Field(ge=1, le=10_000)]
+    """So many messages."""
     within_ms: Duration | None = None
+    """Within this time; left out: in a row."""
 
 
 class AbsentFor(Closed):
@@ -86,6 +91,7 @@ class Publish(Closed):
     """The alert's record, also on a Kafka topic of the author's choice."""
 
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+    """Its name, without the installation's prefix."""
 
 
 class Action(Closed):
@@ -107,22 +113,35 @@ class AlertRuleSpec(Exceptable):
     model_config = ConfigDict(json_schema_extra=exactly_one("when", "absentFor"))
 
     vehicles: Expression | None = None
+    """For which vehicles the rule is, in CEL; left out: for all."""
     when: Expression | None = None
+    """The condition, in CEL."""
     absent_for: AbsentFor | None = None
     """Instead of `when`: nothing was heard for a time."""
     schedule: Annotated[Many[Span] | None, told(minItems=1)] = None
     """When the rule applies; outside of it the condition is false."""
     for_ms: Duration = 0
+    """The condition holds for so long before the alert fires."""
     for_events: ForEvents | None = None
+    """The condition holds for so many messages before the alert fires."""
     clear_when: Expression | None = None
+    """When a firing alert ends, in CEL; left out: when the condition no longer holds."""
     keep_firing_for_ms: Duration = 0
+    """For so long it must be clear before the alert ends."""
     cooldown_ms: Duration = 0
+    """No new alert so soon after the end of one."""
     stale_grace_ms: Duration = 600_000
+    """An alert ends when its condition has been unknown for so long."""
     severity: Annotated[Severity | Many[Rung], told(minItems=1, maxItems=3)] = "warning"
+    """One severity, or a ladder: the first step that holds, the last one true."""
     value: Expression | None = None
+    """What is told as the alert's value, in CEL; left out: the one signal of the condition."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Fixed texts of the alert; may have {{ CEL }}."""
     annotations: dict[str, Template] = Field(default_factory=dict)
+    """Texts for people; may have {{ CEL }}."""
     actions: Actions[Action] = ()
+    """What is done about it."""
 
     elsewhere: ClassVar = {
         "expr": "when",

@@ -28,15 +28,20 @@ class NamedParameter(Closed):
     """What a named expression is called with."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+    """One word."""
     type: ValueType = "double"
+    """What it is called with."""
 
 
 class NamedExpression(Closed):
     """An expression and the parameters that it is called with, in their order."""
 
     parameters: Annotated[Many[NamedParameter], told(maxItems=MOST_PARAMETERS)] = ()
+    """What it is called with, in this order."""
     is_: Annotated[Expression, Field(alias="is")]
+    """The expression, in CEL."""
     description: str | None = None
+    """What it means."""
 
     elsewhere: ClassVar = {
         "condition": "is",
@@ -53,9 +58,11 @@ class DefinitionsSpec(Closed):
     expressions: Annotated[dict[str, Expression | NamedExpression], told(maxProperties=MOST_DEFINITIONS)] = (
         Field(default_factory=dict)
     )
+    """Expressions by their names, with or without parameters."""
     lists: Annotated[dict[str, Many[Scalar]], told(maxProperties=MOST_DEFINITIONS)] = Field(
         default_factory=dict
     )
+    """Lists by their names, each of values of one type."""
 
     elsewhere: ClassVar = {"macros": "expressions", "conditions": "expressions", "list": "lists"}
 

@@ -26,11 +26,15 @@ class RuleException(Closed):
     """Where every field compares with the values of one row, the rule does not hold."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
+    """By which Adaptations add rows."""
     fields: Annotated[Many[Expression], told(minItems=1, maxItems=MOST_FIELDS)]
+    """Expressions, one for each column of a row."""
     comparisons: Many[Comparison] = ()
     """One for each field; without them each is `==`."""
     values: Many[Row] = ()
+    """Rows: where all columns compare, the rule does not hold."""
     description: str | None = None
+    """Why there are exceptions."""
 
     elsewhere: ClassVar = {
         "comps": "comparisons",
@@ -68,6 +72,7 @@ class Exceptable(Adaptable):
     """The part of a `spec` that is the same for every kind of rule with a condition."""
 
     exceptions: Annotated[Many[RuleException], told(maxItems=MOST_EXCEPTIONS)] = ()
+    """Where the rule does not hold, as data that others may add to."""
 
     def adaptable_findings(self) -> Iterator[Finding]:
         """Yield faults of the parameters and of the exceptions."""

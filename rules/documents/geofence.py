@@ -22,8 +22,11 @@ class Circle(Closed):
     """All places at most `radiusMeters` away."""
 
     latitude: Annotated[float, told(minimum=-90, maximum=90)]
+    """Of the middle, in degrees."""
     longitude: Annotated[float, told(minimum=-360, maximum=360)]
+    """Of the middle, in degrees."""
     radius_meters: Metres
+    """How far from the middle."""
 
     elsewhere: ClassVar = {
         "lat": "latitude",
@@ -37,7 +40,9 @@ class Corridor(Closed):
     """All places at most half of `widthMeters` from a line of positions."""
 
     line: JsonValue
+    """Positions, each [longitude, latitude]."""
     width_meters: Metres
+    """From one side to the other."""
 
     elsewhere: ClassVar = {"width": "widthMeters", "coordinates": "line", "path": "line"}
 
@@ -46,8 +51,11 @@ class Geometry(Closed):
     """A GeoJSON geometry; its bounding box is not looked at."""
 
     type: Annotated[str, told(enum=list(GEOMETRIES))]
+    """Of GeoJSON."""
     coordinates: JsonValue = None
+    """As in GeoJSON: longitude first."""
     bbox: Many[float] | None = None
+    """As in GeoJSON; not looked at."""
 
 
 class GeofenceSpec(Closed):
@@ -56,8 +64,11 @@ class GeofenceSpec(Closed):
     model_config = ConfigDict(json_schema_extra=exactly_one("geometry", "circle", "corridor"))
 
     geometry: Geometry | None = None
+    """A polygon or several, as in GeoJSON."""
     circle: Circle | None = None
+    """A circle."""
     corridor: Corridor | None = None
+    """A line with a width."""
 
     elsewhere: ClassVar = {"polygon": "geometry", "geojson": "geometry", "geoJson": "geometry"}
 

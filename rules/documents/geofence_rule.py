@@ -35,7 +35,9 @@ class FenceSelector(Closed):
     """Exactly one of the two."""
 
     names: Many[Name] = ()
+    """Names of fences."""
     match_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels that the fences have, all of them."""
 
     elsewhere: ClassVar = {"labels": "matchLabels", "selector": "matchLabels", "name": "names"}
 
@@ -48,6 +50,7 @@ class SpeedLimit(Closed):
     signal: str = "Vehicle.Speed"
     """A signal, or its alias."""
     for_ms: Duration = 0
+    """Told when it has been exceeded for so long."""
 
     elsewhere: ClassVar = {"max": "limit", "above": "limit", "value": "limit"}
 
@@ -58,8 +61,11 @@ class FenceAction(Closed):
     model_config = ConfigDict(json_schema_extra=exactly_one("command", "publish"))
 
     upon: Literal["every", "enter", "exit", "dwell", "cross", "speeding"] = "every"
+    """The event upon which it acts; every: each that the rule tells of."""
     command: Command | None = None
+    """A command to the vehicle."""
     publish: Publish | None = None
+    """The event's record, on a topic of yours."""
 
     elsewhere: ClassVar = {"on": "upon", "when": "upon", "event": "upon"}
 
@@ -68,19 +74,33 @@ class GeofenceRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None
+    """For which vehicles the rule is, in CEL; left out: for all."""
     fences: FenceSelector
+    """Which fences."""
     events: Many[FenceEventName] = ("enter", "exit")
+    """What is told."""
     enter_after_ms: Duration = 0
+    """For so long a vehicle is inside before it has entered."""
     exit_after_ms: Duration = 0
+    """For so long it is outside before it has left."""
     dwell_ms: Duration | None = None
+    """The stay after which dwell is told."""
     position_stale_after_ms: Duration = 120_000
+    """Without a position for so long, what began is confirmed."""
     exit_buffer_meters: Annotated[float, Field(ge=0, le=10_000), *AMOUNT] = 0
+    """So far beyond the fence it is still inside."""
     max_accuracy_meters: Annotated[float | None, Field(gt=0)] = None
+    """Positions less exact than this are not looked at."""
     speed_limit: SpeedLimit | None = None
+    """How fast a vehicle may be inside."""
     severity: Severity = "info"
+    """Of the events."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Fixed texts of the event; may have {{ CEL }}."""
     annotations: dict[str, Template] = Field(default_factory=dict)
+    """Texts for people; may have {{ CEL }}."""
     actions: Actions[FenceAction] = ()
+    """What is done about it."""
 
     elsewhere: ClassVar = {
         "fence": "fences",

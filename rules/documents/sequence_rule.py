@@ -34,7 +34,9 @@ class Times(Closed):
     """So many messages of one step, at least and at most."""
 
     min: Annotated[int, Field(ge=1, le=1_000)]
+    """At least."""
     max: Annotated[int, Field(ge=1, le=1_000)]
+    """At most."""
 
 
 class Step(Closed):
@@ -43,11 +45,17 @@ class Step(Closed):
     model_config = ConfigDict(json_schema_extra=exactly_one("when", "not"))
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
+    """Of this step alone."""
     when: Expression | None = None
+    """A message for which this holds, in CEL."""
     not_: Annotated[Expression | None, Field(alias="not")] = None
+    """Instead of when: this does not hold until the next step, in CEL."""
     for_ms: Duration | None = None
+    """For so long not must not hold."""
     within_ms: Duration | None = None
+    """So soon after the step before."""
     times: Annotated[int, Field(ge=1, le=1_000)] | Times = 1
+    """So many messages."""
 
     elsewhere: ClassVar = {"condition": "when", "where": "when", "count": "times", "until": "within"}
 
@@ -63,33 +71,49 @@ class SkipTo(Closed):
     model_config = ConfigDict(json_schema_extra={"maxProperties": 1, **exactly_one("toFirst", "toLast")})
 
     to_first: str | None = None
+    """Go on at the first message of this step."""
     to_last: str | None = None
+    """Go on at the last message of this step."""
 
 
 class OnTimeout(Closed):
     """What is told when a partial match runs out of time."""
 
     severity: Severity = "warning"
+    """One severity."""
     annotations: dict[str, Template] = Field(default_factory=dict)
+    """Texts for people; may have {{ CEL }}."""
     actions: Actions[Action] = ()
+    """What is done about it."""
 
 
 class SequenceRuleSpec(Exceptable):
     """See docs/rules.md, which describes each field."""
 
     vehicles: Expression | None = None
+    """For which vehicles the rule is, in CEL; left out: for all."""
     steps: Annotated[Many[Step], told(minItems=1, maxItems=MOST_STEPS)]
+    """What follows each other."""
     within_ms: Duration
+    """The time in which all of it happens."""
     contiguity: Literal["strict", "relaxed", "relaxedAny"] = "relaxed"
+    """Whether other messages may come between."""
     skip: Literal["pastLastEvent", "noSkip", "toNext"] | SkipTo = "pastLastEvent"
+    """Where a new match may begin after one."""
     cooldown_ms: Duration = 0
+    """No new match so soon after one."""
     schedule: Annotated[Many[Span] | None, told(minItems=1)] = None
     """When the rule applies; all messages of a match are in one opening."""
     severity: Severity = "warning"
+    """One severity."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Fixed texts of the alert; may have {{ CEL }}."""
     annotations: dict[str, Template] = Field(default_factory=dict)
+    """Texts for people; may have {{ CEL }}."""
     actions: Actions[Action] = ()
+    """What is done about a match."""
     on_timeout: OnTimeout | None = None
+    """What is told of a match that ran out of time."""
 
     elsewhere: ClassVar = {
         "pattern": "steps",

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from rules.documents.closed import Closed, Document, Finding, Many, told
 from rules.documents.diagnostics import quote
 from rules.documents.durations import UNITS, Duration
+from rules.documents.reserved_words import RESERVED_WORDS
 
 Datatype = Literal[
     "double",
@@ -41,20 +42,6 @@ _SIGNAL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\
 _LONGEST_NAME = 200
 MOST_SIGNALS = 10_000
 
-# CEL's own reserved words (language definition, "Syntax"), then names that our conditions give a meaning.
-RESERVED_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        as break const continue else false for function if import in let loop namespace null package return
-        true var void while
-        vehicle value bool bytes double duration dyn has int list map matches size string timestamp type uint
-        all exists exists_one filter
-        age avg changed count delta distance increase inside max min percentile prev rate stddev sum
-        """,
-    )
-)
-
 
 def _path(value: Any) -> Any:
     if isinstance(value, str):
@@ -77,87 +64,124 @@ class Timestamp(Closed):
     """Where the event time stands, and how it is written."""
 
     path: PayloadPath
+    """Where it stands."""
     format: Literal["unixMillis", "unixSeconds", "rfc3339"] = "unixMillis"
+    """How it is written."""
 
 
 class Sequence(Closed):
     """Where a number stands that the vehicle raises with every message: duplicates are recognised by it."""
 
     path: PayloadPath
+    """Where it stands."""
 
 
 class Position(Closed):
     """Where the place stands: degrees on WGS 84; `accuracy` in metres."""
 
     latitude: PayloadPath
+    """Where it stands."""
     longitude: PayloadPath
+    """Where it stands."""
     accuracy: PayloadPath | None = None
+    """Where it stands, in metres."""
 
 
 class Signal(Closed):
     """One signal; without `path` its whole name is one key at the payload's root."""
 
     path: PayloadPath | None = None
+    """Where it stands; left out: under its name."""
     type: Datatype = "double"
+    """As in VSS."""
     unit: str | None = None
+    """For the linter and for people."""
     min: float | None = None
+    """The least; what is below is dropped."""
     max: float | None = None
+    """The most; what is above is dropped."""
     allowed: Annotated[Many[str | int | float] | None, told(minItems=1)] = None
+    """Every value that it has."""
     alias: Annotated[str | None, told(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", maxLength=200)] = None
+    """A second, shorter name."""
     stale_after_ms: Duration | None = None
+    """So old it is unknown."""
     description: str | None = None
+    """What it is."""
 
 
 class Label(Closed):
     """A text that the registry has of vehicles."""
 
     allowed: Many[str] | None = None
+    """Every text that it has."""
     description: str | None = None
+    """What it is."""
 
 
 class Attribute(Closed):
     """A value that the registry has of vehicles."""
 
     type: Literal["number", "bool", "string"] = "number"
+    """What it holds."""
     unit: str | None = None
+    """For the linter and for people."""
     description: str | None = None
+    """What it is."""
 
 
 class VehicleFacts(Closed):
     """What the registry may say; the linter warns of other names."""
 
     labels: dict[str, Label] = Field(default_factory=dict)
+    """Labels by their names."""
     attributes: dict[str, Attribute] = Field(default_factory=dict)
+    """Attributes by their names."""
 
 
 class PayloadKey(Closed):
     """One key of a command's payload."""
 
     type: Literal["number", "bool", "string", "list", "object"] = "number"
+    """What it holds."""
     min: float | None = None
+    """The least, of a number."""
     max: float | None = None
+    """The most, of a number."""
     required: bool = False
+    """Whether it has to be there."""
     description: str | None = None
+    """What it is."""
 
 
 class Command(Closed):
     """A command that the fleet's vehicles know."""
 
     payload: dict[str, PayloadKey] = Field(default_factory=dict)
+    """The keys of its payload."""
     description: str | None = None
+    """What the vehicle does."""
 
 
 class SignalCatalogSpec(Closed):
     """See docs/rules.md, which describes each field."""
 
     timestamp: Timestamp
+    """Where a message has its time."""
     sequence: Sequence | None = None
+    """Where a message has its number."""
     position: Position | None = None
+    """Where a message has the place."""
     strict: bool = False
+    """True: a message with a wrong signal is a dead letter."""
     max_past_ms: Duration = 30 * UNITS["d"]
+    """A message older than this is a dead letter."""
     signals: Annotated[dict[str, Signal], told(maxProperties=MOST_SIGNALS)]
+    """Each signal under its name."""
     vehicle: VehicleFacts | None = None
+    """Labels and attributes that the registry has."""
     commands: dict[str, Command] | None = None
+    """Commands that vehicles obey; the linter warns of others."""
 
 
 class DecoderPath(NamedTuple):

@@ -121,7 +121,7 @@ def test_every_field_is_in_a_document(custom):
         for path, _ in fields.fields(fields.spec_of(custom))
         if is_looked_at(custom.kind.name, path) and not any(list(fields.places(it, path)) for it in mine)
     ]
-    assert missing == []
+    assert missing == [], f"add these to a document in {DOCUMENTS}"
 
 
 def test_the_stages_of_a_pipeline_are_alike():

@@ -13,6 +13,9 @@ from rules.documents import KINDS
 
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 INT = "x-kubernetes-int-or-string"
+WORDLESS = re.compile(
+    r"(Default: |For example: |(A (text|number|list|mapping)|True or false)( or [^.]+)?\.|$)"
+)
 KIND_NAMES = [each.kind.name for each in CUSTOM_KINDS]
 
 
@@ -116,3 +119,15 @@ def test_the_page_of_kinds_has_each_of_them():
     rows = re.findall(r"^\| (\w+) \| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
     assert rows == [(it.kind.name, it.kind.plural, it.short_names[0]) for it in CUSTOM_KINDS]
     assert f"at most {PIPELINE_KIND.longest_name} characters" in page
+
+
+@pytest.mark.parametrize("custom", DOCUMENT_KINDS, ids=KIND_NAMES[:-1])
+def test_kubectl_explain_says_what_every_field_means(custom):
+    """Beside its default, examples and types, which are there without anybody's words."""
+    fields = [(path, part) for path, part in parts(schema_of(custom)) if path[:1] == ("spec",)]
+    unexplained = [
+        path
+        for path, part in fields
+        if path[-1] not in ("[]", "*") and WORDLESS.match(part.get("description", ""))
+    ]
+    assert unexplained == []
