@@ -45,8 +45,13 @@ def examine(place: Place, text: str, beside: Mapping[Place, str]) -> Examined:
     errors = [each for each in own if each.severity == "error" and each.code not in _LATER]
     warnings = [each for each in own if each.severity == "warning" or each.code in _LATER]
     if not errors and not is_right and place.kind in _NAMED:
-        warnings += _borne_by_none(place, sources, findings)
+        warnings += _victims(place, beside, findings)
     return Examined(tuple(errors), tuple(warnings))
+
+
+def warm() -> None:
+    """Judge something, so that all that is needed is there."""
+    examine(Place("Definitions", "none"), '{"kind": "Definitions"}', {})
 
 
 def context(place: Place, documents: Mapping[Place, str]) -> dict[Place, str]:
@@ -86,11 +91,11 @@ def _slight(place: Place, text: str) -> str:
     return written({**document, "spec": _SHAPE})
 
 
-def _borne_by_none(
-    place: Place, sources: Iterable[Source], findings: Iterable[Diagnostic]
+def _victims(
+    place: Place, texts: Mapping[Place, str], findings: Iterable[Diagnostic]
 ) -> Iterator[Diagnostic]:
-    """Warn of documents that would be wrong with a changed one, and were right before."""
-    before = compile_rules(parse(sources))
+    """Warn of documents that would be wrong with a changed one, and are right with what there is."""
+    before = compile_rules(parse(Source(str(each), text) for each, text in texts.items()))
     wrong_before = set() if isinstance(before, RuleSet) else {(it.file, it.code) for it in before}
     for each in findings:
         if (

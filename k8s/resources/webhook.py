@@ -25,7 +25,7 @@ from k8s.crds import DOCUMENT_KINDS
 from k8s.resources.admission import NotAReview, Review, answer, read_review
 from k8s.resources.asking import taken_by
 from k8s.resources.documents import Asked, Place
-from k8s.resources.examining import Examined, context, examine
+from k8s.resources.examining import Examined, context, examine, warm
 from k8s.resources.index import Index
 from k8s.resources.settings import RuleResources
 from k8s.resources.tenancy import Tenancy, tenancy_of
@@ -41,16 +41,22 @@ REVIEWS = Counter(
 PATH = "/validate"
 _MOST_BYTES = 16 << 20
 _MOST_WAITING = 64
+_PAUSE_S = 5.0
 
 
 class Judge:
-    """Examines documents in another process, which is replaced when it takes too long or dies."""
+    """Examines documents in another process, which is replaced when it takes too long or dies.
+
+    A process needs a moment to start: until it has, nothing is judged, and no time-out kills it meanwhile.
+    """
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._pool = _pool()
         self._waiting = 0
         self._one = asyncio.Lock()
+        self._ready = asyncio.Event()
+        self._pool = _pool()
+        self._starting = asyncio.create_task(self._start(), name="judge")
 
     async def examine(self, place: Place, text: str, beside: Mapping[Place, str]) -> Examined | None:
         """What is wrong with a document; None where that was not found out in time."""
@@ -58,35 +64,51 @@ class Judge:
             return None
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._timeout_s), self._one:
-                loop = asyncio.get_running_loop()
-                pool = self._pool
+            async with asyncio.timeout(self._timeout_s):
                 try:
-                    return await loop.run_in_executor(pool, examine, place, text, dict(beside))
-                except (asyncio.CancelledError, BrokenProcessPool):
-                    self._replace(pool)
-                    raise
+                    return await self._ask(place, text, beside)
+                except BrokenProcessPool:  # it had died before, or this document killed it
+                    return await self._ask(place, text, beside)
         except (TimeoutError, BrokenProcessPool):
             return None
         finally:
             self._waiting -= 1
 
-    def _replace(self, pool: ProcessPoolExecutor) -> None:
-        self._pool = _pool()
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
+    async def _ask(self, place: Place, text: str, beside: Mapping[Place, str]) -> Examined:
+        await self._ready.wait()
+        async with self._one:
+            pool = self._pool
+            try:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(pool, examine, place, text, dict(beside))
+            except (asyncio.CancelledError, BrokenProcessPool):
+                self._end()
+                self._pool = _pool()
+                self._starting = asyncio.create_task(self._start(), name="judge")
+                raise
 
-    async def warm(self) -> None:
-        """Start the process: the first question does not wait for it."""
-        with contextlib.suppress(BrokenProcessPool):
-            await asyncio.get_running_loop().run_in_executor(self._pool, len, ())
+    async def _start(self) -> None:
+        while True:
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._pool, warm)
+            except BrokenProcessPool:
+                log.error("The judge does not start: resources are let in unjudged")
+                await asyncio.sleep(_PAUSE_S)
+                self._pool = _pool()
+            else:
+                self._ready.set()
+                return
 
-    def close(self) -> None:
-        """End the process."""
+    def _end(self) -> None:
+        self._ready.clear()
+        self._starting.cancel()
         for process in list((self._pool._processes or {}).values()):
             process.kill()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """End the process."""
+        self._end()
 
 
 def _pool() -> ProcessPoolExecutor:
@@ -179,7 +201,6 @@ async def _run(api: Api, options: RuleResources, namespace: str, namespaces: Seq
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(index.follow(api, kinds, namespaces), name="webhook index")
             tasks.create_task(certificates.keep(), name="webhook certificates")
-            await judge.warm()
             await certificates.loaded.wait()
             async with _serving(webhook, options, certificates) as port:
                 log.info("The webhook listens", port=port)
