@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import cache
 from typing import Any, NamedTuple
 
 from k8s.crds import CustomKind, definition
@@ -26,6 +27,7 @@ class Field(NamedTuple):
     schema: Schema
 
 
+@cache
 def spec_of(custom: CustomKind) -> Schema:
     """The schema of a kind's spec."""
     (version,) = definition(custom)["spec"]["versions"]

@@ -1,6 +1,7 @@
 """The CRDs are made from the models, and have the only form that Kubernetes takes."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ WORDLESS = re.compile(
 KIND_NAMES = [each.kind.name for each in CUSTOM_KINDS]
 
 
+@cache
 def schema_of(custom):
     (version,) = definition(custom)["spec"]["versions"]
     return version["schema"]["openAPIV3Schema"]
