@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -80,5 +81,7 @@ def _turn(registry: kopf.OperatorRegistry, namespaces: Sequence[str], stop: thre
             clusterwide=not namespaces,
             namespaces=list(namespaces),
             stop_flag=stop,
+            # Unsaid, kopf asks for the user's name, and the user of a container need not have one.
+            identity=cast("Any", socket.gethostname()),
         )
     )

@@ -125,6 +125,9 @@ def main() -> None:
         attributes = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)
         words = (SYS_MOUNT_SETATTR, AT_FDCWD, str(root).encode(), AT_RECURSIVE, attributes, len(attributes))
         check(LIBC.syscall(*words), "mount_setattr")
+    # Every container has shared memory of its own, also one whose root is read-only.
+    if (shared := root / "dev/shm").is_dir():
+        mount("shm", shared, "tmpfs", 0, "mode=1777,size=64m")
     for target, one in places:
         mount(one["source"], target, None, MS_BIND | MS_REC)
         if one["readOnly"]:

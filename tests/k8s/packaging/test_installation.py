@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.conftest import KafkaAddress
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster, ToolFailure
+from tests.controlplane.kubelet import ProcessKubelet
 from tests.k8s.foreign import manifest
 from tests.k8s.packaging.dockerfile import ROOT
 from tests.k8s.packaging.rendering import (
@@ -46,10 +51,11 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
-def make_namespace(cluster: Cluster, name: str, labels: dict[str, str]) -> None:
-    cluster.client.create(
-        "/api/v1/namespaces", {"kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    )
+def make_namespace(
+    cluster: Cluster, name: str, labels: dict[str, str], annotations: dict[str, str] | None = None
+) -> None:
+    metadata = {"name": name, "labels": labels, "annotations": annotations or {}}
+    cluster.client.create("/api/v1/namespaces", {"kind": "Namespace", "metadata": metadata})
 
 
 def helm(cluster: Cluster, *words: str | Path) -> str:
@@ -180,3 +186,96 @@ def test_a_kustomization_is_applied(cluster: Cluster, folder: str) -> None:
             kind = f"{document['kind']}.{group}" if "/" in document["apiVersion"] else document["kind"]
             cluster.kubectl("get", kind, document["metadata"]["name"], "-n", name)
     cluster.client.delete(f"/api/v1/namespaces/{name}")
+
+
+WRONG = """
+apiVersion: telltale.dev/v1alpha1
+kind: AlertRule
+metadata: {name: wrong}
+spec: {when: coolent > 110, severity: warning}
+"""
+PIPELINE = """
+apiVersion: telltale.dev/v1alpha1
+kind: RulePipeline
+metadata: {name: fleet}
+spec:
+  image: telltale:0.1.0
+  kafka: {bootstrap: "%s"}
+  topics: {manage: None}
+  upgrade: {minReady: 0s}
+  stages: {uplink: {enabled: false}, downlink: {enabled: false}}
+"""
+
+
+@pytest.mark.integration
+def test_the_installed_operator_looks_after_pipelines_and_rules(
+    cluster: Cluster, kafka: KafkaAddress, prefix: str
+) -> None:
+    """Two operators under the chart's rights, processes in pods; the pipeline's own pods are simulated."""
+    release, fleet = "telltale-live", "live-fleet"
+    topics = {
+        "TELLTALE_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "TELLTALE_PREFIX": prefix,
+        "TELLTALE_PARTITIONS": "1",
+    }
+    telltale("topics", "create", environment=topics)
+    make_namespace(cluster, fleet, {})
+    with ProcessKubelet(cluster) as node:
+        make_namespace(cluster, release, RESTRICTED, node.annotations)
+        values = {"kafka.bootstrap": kafka.bootstrap, "kafka.prefix": prefix, "rules.tenancy": "none"}
+        sets = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+        words = [*sets, "--wait", "--timeout", "120s", "--namespace", release]
+        cluster.helm("install", "telltale", CHART, *words)
+
+        # The catalog first: the webhook judges a rule by it.
+        rules = ROOT / "k8s/examples/rules/fleet"
+        cluster.kubectl(*STRICTLY, "-n", fleet, "-f", rules / "catalog.yaml")
+        refused = wait_until(lambda: refusal(cluster, fleet), within=60, saying="the webhook refuses a rule")
+        assert "undeclared signal 'coolent'" in refused
+        assert "did you mean 'coolant'" in refused
+        cluster.kubectl(*STRICTLY, "-n", fleet, "-k", ROOT / "k8s/examples/rules")
+        said = wait_until(lambda: accepted(cluster, fleet, "alertrules", "coolant-overheat"), within=60)
+        assert said["reason"] == "Valid"
+        assert "coolant-overheat" in telltale("rules", "get", environment=topics)
+
+        cluster.kubectl(*STRICTLY, "-n", fleet, "-f", "-", stdin=PIPELINE % kafka.bootstrap)
+        cluster.kubectl("wait", "rulepipeline/fleet", "-n", fleet, "--for=condition=Ready", "--timeout=90s")
+        deployed = cluster.kubectl("get", "deployments", "-n", fleet, "-o", "name").split()
+        assert len(deployed) == 4
+
+        # Pipelines go before the operator: their ends are its work.
+        cluster.kubectl("delete", "rulepipeline/fleet", "-n", fleet, "--timeout=60s")
+        cluster.helm("uninstall", "telltale", "--wait", "--namespace", release)
+        pods = f"/api/v1/namespaces/{release}/pods"
+        wait_until(lambda: not cluster.client.list(pods), within=60, saying="the operators have ended")
+
+
+def refusal(cluster: Cluster, namespace: str) -> str | None:
+    """What the webhook says of a wrong rule; None while it lets everything in."""
+    try:
+        cluster.kubectl("apply", "--server-side", "--dry-run=server", "-n", namespace, "-f", "-", stdin=WRONG)
+    except ToolFailure as failure:
+        return str(failure)
+    return None
+
+
+def accepted(cluster: Cluster, namespace: str, plural: str, name: str) -> dict[str, str] | None:
+    path = f"/apis/telltale.dev/v1alpha1/namespaces/{namespace}/{plural}/{name}"
+    conditions = cluster.client.get(path).get("status", {}).get("conditions", [])
+    return next(
+        (each for each in conditions if each["type"] == "Accepted" and each["status"] == "True"), None
+    )
+
+
+def telltale(*words: str, environment: dict[str, str]) -> str:
+    program = Path(sys.executable).parent / "telltale"
+    done = subprocess.run(
+        [program, *words],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
