@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.fixtures import SIMULATED
-from tests.k8s.operator.operators import Operator, Pipeline, account, install, space
+from tests.k8s.operator.operators import PIPELINES, Operator, Pipeline, account, install, space
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,16 @@ def kubeconfig(control_plane: Cluster, place: str, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="module")
-def operator(kubeconfig: Path, place: str) -> Iterator[Operator]:
+def operator(control_plane: Cluster, kubeconfig: Path, place: str) -> Iterator[Operator]:
     """An operator that leads."""
     started = Operator(kubeconfig, place, kubeconfig.parent / "operator.log")
     try:
         started.wait_for_lead()
         yield started
+        # What the tests have deleted is cleaned up as long as somebody does it.
+        wait_until(
+            lambda: not control_plane.client.list(PIPELINES.format(place)), within=90, saying="all are gone"
+        )
     finally:
         assert started.stop() == 0, started.text[-4000:]
     problems = [line for line in started.text.splitlines() if '"level": "error"' in line]
