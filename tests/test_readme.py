@@ -14,8 +14,9 @@ README = (ROOT / "README.md").read_text()
 FIRST_RULE = re.search(
     r"^## Your first rule in five minutes\n(.*?)(?=^## )", README, re.MULTILINE | re.DOTALL
 )[1]
+KUBERNETES = re.search(r"^## Run it on Kubernetes\n(.*?)(?=^## )", README, re.MULTILINE | re.DOTALL)[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-BLOCKS = BLOCK.findall(README.replace(FIRST_RULE, ""))
+BLOCKS = BLOCK.findall(README.replace(FIRST_RULE, "").replace(KUBERNETES, ""))
 COMMANDS = [
     line.partition("  #")[0].strip()
     for language, text in BLOCKS
@@ -90,6 +91,13 @@ def test_the_first_rule_takes_what_the_readme_says_word_for_word(installed: Path
             assert text == printed
     assert languages == ["sh", "text", "yaml", "yaml", "sh", "text", "sh"]
     assert re.search(r"^cold-revs +1 +1 ", printed, re.MULTILINE), "the recording made the rule fire"
+
+
+def test_the_way_to_kubernetes_is_the_one_that_the_page_on_installing_has() -> None:
+    """Whose blocks are run on a real control plane: tests/k8s/packaging/test_installation.py."""
+    blocks = BLOCK.findall(KUBERNETES)
+    assert blocks
+    assert set(blocks) <= set(BLOCK.findall((ROOT / "docs/kubernetes-install.md").read_text()))
 
 
 def test_what_the_readme_names_is_there() -> None:

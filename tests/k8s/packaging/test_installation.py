@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import pytest
 import yaml
 
 from tests.conftest import KafkaAddress
+from tests.controlplane.build import programs
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster, ToolFailure
 from tests.controlplane.kubelet import ProcessKubelet
@@ -75,11 +78,19 @@ def test_the_chart_is_installed_upgraded_rolled_back_and_uninstalled(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     """In the order of a release's life; its pods are simulated ones, in a namespace that is restricted."""
-    said = helm(cluster, "install", "telltale", CHART, "--wait", "--timeout", "60s")
+    older = older_chart(tmp_path)
+    said = helm(cluster, "install", "telltale", older, "--wait", "--timeout", "60s")
     assert "rollout status deployment/telltale" in said
     assert operator(cluster)["status"]["readyReplicas"] == 2
     installed = crds(cluster)
     assert len(installed) == len(list((CHART / "crds").glob("*.yaml")))
+
+    # Helm leaves CRDs as they are; our own command does not.
+    helm(cluster, "upgrade", "telltale", CHART, "--wait", "--timeout", "60s")
+    assert shown(cluster) == OLDER
+    new = telltale("crds", environment={})
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=new)
+    assert shown(cluster) != OLDER
 
     image = "example/telltale:1.2.3"
     words = ["--set", "image.repository=example/telltale", "--set", "image.tag=1.2.3", "--set", "replicas=3"]
@@ -91,7 +102,7 @@ def test_the_chart_is_installed_upgraded_rolled_back_and_uninstalled(
     path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{NAMESPACE}-telltale"
     bundle = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": authority(cluster)}]
     cluster.client.patch(path, bundle, "application/json-patch+json")
-    helm(cluster, "rollback", "telltale", "1", "--wait", "--timeout", "60s")
+    helm(cluster, "rollback", "telltale", "2", "--wait", "--timeout", "60s")
     assert containers(operator(cluster))[0]["image"] == "telltale:0.1.0"
     assert operator(cluster)["spec"]["replicas"] == 2
     assert cluster.client.get(path)["webhooks"][0]["clientConfig"]["caBundle"] == authority(cluster)
@@ -120,6 +131,25 @@ def test_the_chart_is_installed_upgraded_rolled_back_and_uninstalled(
     assert left == ""
 
 
+OLDER = "what it said in an older version"
+
+
+def older_chart(folder: Path) -> Path:
+    """The chart with one CRD that says something else."""
+    chart = folder / "telltale"
+    shutil.copytree(CHART, chart)
+    crd = yaml.safe_load((chart / "crds/alertrules.yaml").read_text())
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = OLDER
+    (chart / "crds/alertrules.yaml").write_text(yaml.safe_dump(crd))
+    return chart
+
+
+def shown(cluster: Cluster) -> str:
+    """The description that the cluster's CRD of AlertRule has."""
+    version = cluster.client.get(f"{CRDS}/alertrules.telltale.dev")["spec"]["versions"][0]
+    return str(version["schema"]["openAPIV3Schema"]["description"])
+
+
 def containers(deployment: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"]
     return found
@@ -137,7 +167,7 @@ def owner(crd: dict[str, Any]) -> str | None:
 
 def test_without_helm_the_rendered_chart_is_applied(cluster: Cluster) -> None:
     cluster.kubectl(*STRICTLY, "-f", CHART / "crds")
-    cluster.kubectl(*STRICTLY, "-f", RENDERED)
+    cluster.kubectl(*STRICTLY, "--force-conflicts", "-k", RENDERED.parent)
     wait_until(lambda: operator(cluster)["status"].get("readyReplicas") == 2)
     cluster.kubectl("delete", "-f", RENDERED)
 
@@ -279,3 +309,33 @@ def telltale(*words: str, environment: dict[str, str]) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+PAGE = (ROOT / "docs/kubernetes-install.md").read_text()
+
+
+def test_the_page_on_installing_works_word_for_word(cluster: Cluster, tmp_path: Path) -> None:
+    """Its `sh` blocks, in order, by somebody in the project's folder who has keys and certificates."""
+    cluster.client.delete(f"/api/v1/namespaces/{NAMESPACE}")
+    gone = f"/api/v1/namespaces/{NAMESPACE}"
+    wait_until(lambda: cluster.client.find(gone) is None, within=60)
+    for name in ("k8s", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("ca.crt", "tls.crt", "tls.key", "vehicle-ca.crt"):
+        (tmp_path / name).write_text("-")
+    path = f"{programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"KUBECONFIG": str(cluster.admin), "PATH": path, "MQTT_PASSWORD": "x"}
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 4
+    for block in blocks:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+    assert "alertrules.telltale.dev" in done.stdout, "the CRDs stay"
