@@ -1,6 +1,6 @@
 """The API server as our programs see it: any kind, plain data, a typed error and a time-out for each request.
 
-The one importer of the client library. It neither caches nor repeats: whether to try again is said by the
+It neither caches nor repeats: whether to try again is said by the
 error, and when is decided by whoever asked. `follow` alone never ends: it lists, watches and begins anew.
 """
 
@@ -18,12 +18,11 @@ from typing import Any, Self
 import aiohttp
 import orjson
 import structlog
-from kubernetes_asyncio import client, config
 from prometheus_client import Counter
 
+from k8s.access import Access, of_kubeconfig, of_pod
 from k8s.api_errors import ApiError, Forbidden, Gone, Unavailable, error_of
 from k8s.kinds import Kind
-from pipeline.process import ConfigurationError
 from pipeline.process.version import program_version
 
 Object = dict[str, Any]
@@ -62,53 +61,47 @@ class Change:
 class Api:
     """A connection to the API server, for the time of an `async with`."""
 
-    def __init__(self, configuration: client.Configuration, *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._configuration = configuration
+    def __init__(self, access: Access, *, timeout_s: float = _TIMEOUT_S) -> None:
+        self._access = access
         self._timeout_s = timeout_s
-        self._client: client.ApiClient | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    async def connect(cls, kubeconfig: Path | None = None, *, timeout_s: float = _TIMEOUT_S) -> Self:
-        """Settings of a kubeconfig, or of the pod that we are in; ConfigurationError where there are none."""
-        configuration = client.Configuration()
-        try:
-            if kubeconfig is None:
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            else:
-                await config.load_kube_config(
-                    config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
-                )
-        except (config.ConfigException, OSError) as error:
-            where = "in this pod" if kubeconfig is None else str(kubeconfig)
-            raise ConfigurationError(f"there is no way to the API server {where}: {error}") from error
-        return cls(configuration, timeout_s=timeout_s)
+    def connect(cls, kubeconfig: Path | None = None, *, timeout_s: float = _TIMEOUT_S) -> Self:
+        """As a kubeconfig says, or the pod that we are in; ConfigurationError where that leads nowhere."""
+        return cls(of_pod() if kubeconfig is None else of_kubeconfig(kubeconfig), timeout_s=timeout_s)
 
     async def __aenter__(self) -> Self:
-        # No proxy variables, no limit but the server's: watches hold a connection each.
-        self._configuration.connection_pool_maxsize = 0
-        self._client = client.ApiClient(self._configuration)
-        self._client.user_agent = f"telltale/{program_version()}"
+        self._session = aiohttp.ClientSession(
+            # Watches hold a connection each, so that the number of connections has no limit here.
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._access.tls()),
+            headers={"User-Agent": f"telltale/{program_version()}"},
+            # One event of a watch is one line, and an object has up to 1.5 MiB.
+            read_bufsize=2**21,
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            await self._client.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         """One resource; NotFound if there is none."""
         return await self._json("get", "GET", kind.path(namespace, name))
 
-    async def list(self, kind: Kind, namespace: str | None = None, *, labels: str | None = None) -> Listed:
-        """All resources of a kind, page by page; `labels` is a label selector."""
+    async def list(
+        self, kind: Kind, namespace: str | None = None, *, labels: str | None = None, page: int = _PAGE
+    ) -> Listed:
+        """All resources of a kind, `page` at a time; `labels` is a label selector."""
         items: list[Object] = []
-        query = {"limit": str(_PAGE), **({"labelSelector": labels} if labels else {})}
+        query = {"limit": str(page), **({"labelSelector": labels} if labels else {})}
         while True:
-            page = await self._json("list", "GET", kind.path(namespace), query=query)
+            answer = await self._json("list", "GET", kind.path(namespace), query=query)
             # The items of a list carry neither apiVersion nor kind.
-            items += [{**kind.head(), **item} for item in page.get("items") or ()]
-            metadata = page.get("metadata", {})
+            items += [{**kind.head(), **item} for item in answer.get("items") or ()]
+            metadata = answer.get("metadata", {})
             if not metadata.get("continue"):
                 return Listed(items, str(metadata.get("resourceVersion", "")))
             query["continue"] = metadata["continue"]
@@ -185,20 +178,10 @@ class Api:
             for resource in version.get("resources", ())
         )
 
-    async def credentials(self) -> dict[str, Any]:
-        """Where the API server is and who we are, for a client that connects by itself; never logged."""
-        configuration = self._configuration
-        bearer = (await configuration.auth_settings()).get("BearerToken", {}).get("value") or ""
-        scheme, _, token = bearer.rpartition(" ")
-        return {
-            "server": configuration.host,
-            "ca_path": configuration.ssl_ca_cert,
-            "insecure": not configuration.verify_ssl,
-            "scheme": scheme or None,
-            "token": token or None,
-            "certificate_path": configuration.cert_file,
-            "private_key_path": configuration.key_file,
-        }
+    @property
+    def access(self) -> Access:
+        """Where the API server is and who we are, for a client that connects by itself."""
+        return self._access
 
     async def version(self) -> str:
         """The API server's version: the cheapest question."""
@@ -302,19 +285,20 @@ class Api:
         timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         """The answer to a request, its body unread; one of the errors where it is none of success."""
-        assert self._client is not None, "outside of `async with`"
-        sent = {"User-Agent": self._client.user_agent, **(headers or {"Accept": "application/json"})}
+        assert self._session is not None, "outside of `async with`"
+        sent = dict(headers or {"Accept": "application/json"})
         code = "none"
         try:
-            await self._client.update_params_for_auth(sent, [], ["BearerToken"])
-            answer: aiohttp.ClientResponse = await self._client.rest_client.request(
+            if token := self._access.token():
+                sent["Authorization"] = f"Bearer {token}"
+            answer = await self._session.request(
                 method,
-                f"{self._configuration.host}{path}",
-                query_params=dict(query or {}),
+                f"{self._access.server}{path}",
+                params=dict(query or {}),
                 headers=sent,
-                body=body,
-                _preload_content=False,
-                _request_timeout=timeout,
+                data=None if body is None else orjson.dumps(body),
+                timeout=timeout,
+                server_hostname=self._access.server_name,
             )
             code = str(answer.status)
             if 200 <= answer.status < 300:

@@ -28,7 +28,6 @@ PLANTED = {
     "faust": ("pipeline/stages/payloads.py", "import faust"),
     "paho": ("bridges/ticks.py", "from paho.mqtt import client"),
     "aiokafka": ("bridges/ticks.py", "import aiokafka"),
-    "kubernetes": ("k8s/kinds.py", "import kubernetes_asyncio"),
     "kopf": ("k8s/kinds.py", "import kopf"),
     "cel": ("rules/compile/__init__.py", "import cel_expr_python"),
     "yaml": ("rules/compile/__init__.py", "import yaml"),

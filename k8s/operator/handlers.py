@@ -8,6 +8,7 @@ installation is looked after. It has a thread of its own, since in the main one 
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import socket
 import threading
@@ -34,10 +35,18 @@ async def follow_pipelines(api: Api, namespaces: Sequence[str], heard: Heard) ->
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(told, ours))
 
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        asked = asyncio.run_coroutine_threadsafe(api.credentials(), ours)
-        # Tokens of pods are renewed within the hour: ours is read again long before that.
-        soon = datetime.now(UTC) + timedelta(minutes=10)
-        return kopf.ConnectionInfo(**await asyncio.wrap_future(asked), expiration=soon)
+        access = api.access
+        return kopf.ConnectionInfo(
+            server=access.server,
+            ca_path=access.ca_path,
+            ca_data=_encoded(access.ca_data),
+            insecure=access.insecure,
+            token=access.token(),
+            certificate_data=_encoded(access.certificate),
+            private_key_data=_encoded(access.key),
+            # Tokens of pods are renewed within the hour: ours is read again long before that.
+            expiration=datetime.now(UTC) + timedelta(minutes=10),
+        )
 
     turning = asyncio.ensure_future(asyncio.to_thread(_turn, _registry(changed, login), namespaces, stop))
     try:
@@ -47,6 +56,10 @@ async def follow_pipelines(api: Api, namespaces: Sequence[str], heard: Heard) ->
         stop.set()
         if not turning.done():
             await asyncio.wait({turning})
+
+
+def _encoded(pem: str | None) -> str | None:
+    return None if pem is None else base64.b64encode(pem.encode()).decode()
 
 
 async def _tell(heard: Heard, kind: str | None, resource: dict[str, Any]) -> None:

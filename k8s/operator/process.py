@@ -30,7 +30,7 @@ LEADS = Gauge("telltale_operator_leader", "1 while this operator leads")
 async def main(context: Context[OperatorSettings]) -> None:
     """Lead, and look after pipelines while leading."""
     settings = context.settings.operator
-    api = await Api.connect(settings.kubeconfig)
+    api = Api.connect(settings.kubeconfig)
     async with api:
         await context.reach("the API server", api.version, retry_on=(ApiError,))
         await context.reach("the CRD of RulePipeline", lambda: _has_kind(api), retry_on=(ApiError,))

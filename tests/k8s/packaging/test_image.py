@@ -109,7 +109,7 @@ def test_the_image_has_no_package_of_the_demo_the_backtest_or_the_tests() -> Non
         pin.partition("==")[0] for pin in PINNED.findall((ROOT / "k8s/image/requirements.lock").read_text())
     }
     assert not pins & names
-    assert {"kopf", "kubernetes-asyncio", "cryptography"} <= pins
+    assert {"kopf", "cryptography"} <= pins
 
 
 def test_the_image_ends_as_a_numeric_user_who_is_not_root() -> None:
