@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,16 +124,44 @@ class Rules:
         self.apply("SignalCatalog", "default", spec)
 
 
+def install(cluster: Cluster) -> None:
+    """Our kinds."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for custom in CUSTOM_KINDS:
+        cluster.client.apply(f"{path}/{custom.kind.resource}", definition(custom), manager="crds")
+    for custom in CUSTOM_KINDS:
+        kind = custom.kind
+        wait_until(lambda kind=kind: cluster.client.find(f"/apis/{kind.api_version}/{kind.plural}"))
+
+
+def create_topics(rules: Rules) -> None:
+    """As `telltale topics create` does."""
+
+    async def create() -> None:
+        async with Admin(rules.settings) as admin:
+            await admin.create(wanted_topics(rules.settings))
+
+    asyncio.run(create())
+
+
 @pytest.fixture(scope="session")
 def rule_kinds(control_plane: Cluster) -> Cluster:
     """The cluster, once it knows the kinds of rules."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    for custom in CUSTOM_KINDS:
-        control_plane.client.apply(f"{path}/{custom.kind.resource}", definition(custom), manager="crds")
-    for custom in CUSTOM_KINDS:
-        kind = custom.kind
-        wait_until(lambda kind=kind: control_plane.client.find(f"/apis/{kind.api_version}/{kind.plural}"))
+    install(control_plane)
     return control_plane
+
+
+@pytest.fixture
+def tenants(rules: Rules) -> Iterator[list[str]]:
+    """Two more namespaces, which the operator of `rules` looks after, too."""
+    client = rules.cluster.client
+    made = [f"{tenant}-{rules.namespace}" for tenant in ("acme", "umbra")]
+    for name in made:
+        client.create("/api/v1/namespaces", {"kind": "Namespace", "metadata": {"name": name}})
+    rules.namespaces += made
+    yield made
+    for name in made:
+        client.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture
@@ -141,9 +169,5 @@ def rules(rule_kinds: Cluster, namespace: str, kafka: KafkaAddress, prefix: str,
     """An installation of this test's own, and a namespace in which its rules are."""
     made = Rules(rule_kinds, kafka.bootstrap, prefix, [namespace], tmp_path)
 
-    async def create() -> None:
-        async with Admin(made.settings) as admin:
-            await admin.create(wanted_topics(made.settings))
-
-    asyncio.run(create())
+    create_topics(made)
     return made
