@@ -26,7 +26,7 @@ from k8s.pipelines.desired import MANAGED
 
 Rule = dict[str, list[str]]
 
-_OWN: Final = ["create", "delete", "get", "list", "patch", "watch"]
+_OWN: Final = ["create", "delete", "list", "patch", "watch"]
 
 
 def _rule(kind: Kind, verbs: list[str], *, part: str | None = None, names: list[str] | None = None) -> Rule:
@@ -38,13 +38,13 @@ def _rule(kind: Kind, verbs: list[str], *, part: str | None = None, names: list[
 def pipeline_rules() -> list[Rule]:
     """For pipelines, in each namespace that has one: their parts, never a Secret."""
     return [
-        _rule(RULE_PIPELINE, ["get", "list", "patch", "watch"]),
+        _rule(RULE_PIPELINE, ["list", "patch", "watch"]),
         _rule(RULE_PIPELINE, ["patch"], part="status"),
         # Owner references that block the deletion of their owner are its finalizers.
         _rule(RULE_PIPELINE, ["update"], part="finalizers"),
         *(_rule(kind, _OWN) for kind in MANAGED),
-        _rule(CONTROLLER_REVISION, ["create", "delete", "get", "list", "watch"]),
-        _rule(POD, ["get", "list", "watch"]),
+        _rule(CONTROLLER_REVISION, ["create", "delete", "list", "watch"]),
+        _rule(POD, ["list", "watch"]),
         _rule(EVENT, ["create"]),
     ]
 
@@ -52,7 +52,7 @@ def pipeline_rules() -> list[Rule]:
 def resource_rules() -> list[Rule]:
     """For rule resources: read them, and write what became of them."""
     return [
-        {"apiGroups": [GROUP], "resources": ["*"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [GROUP], "resources": ["*"], "verbs": ["list", "watch"]},
         {"apiGroups": [GROUP], "resources": ["*/status"], "verbs": ["patch"]},
     ]
 
