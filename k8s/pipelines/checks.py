@@ -153,6 +153,11 @@ def _scale_problems(spec: RulePipelineSpec, name: str, stage: Stage) -> Iterator
         if count is not None and count > most:
             message = f"{count} workers for {most} partitions: {count - most} would have nothing to do"
             yield Problem(where, message, f"at most {most}")
+    stable = scaling.max_replicas if scaling else stage.replicas
+    canary = stage.canary.replicas if stage.canary else 0
+    if stable is not None and max(stable, canary) <= most < stable + canary:
+        message = f"{stable} workers and {canary} of the canary for {most} partitions"
+        yield Problem((*path, "canary", "replicas"), message, f"{most} together, at most")
 
 
 def _setting_problems(settings: Mapping[str, object], path: Path) -> Iterator[Problem]:

@@ -105,6 +105,8 @@ class _Walk:
             if self._open or standing is None:
                 course.stages[stage] = target
                 course.states[stage] = "Disabled"
+                # Its Deployment is taken away in this pass, and is gone in the next.
+                self._complete = self._complete and standing is None
             else:
                 self._keep(stage, standing, "Waiting")
             return
