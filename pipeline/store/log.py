@@ -11,7 +11,7 @@ import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 
 from pipeline.process.failures import TelltaleError, TopicsDiffer
 from pipeline.process.kafka import client_options
@@ -99,11 +99,17 @@ class RulesLog:
         try:
             await self._check(change)
             async with producer.transaction():
+                # One after the other 10,000 documents would take longer than a transaction may.
                 sent = [
                     await producer.send(self._topic, value, key, partition=0)
                     for key, value in change.records(self.revisions)
                 ]
                 await asyncio.gather(*sent)
+        except MessageSizeTooLargeError:
+            raise TelltaleError(
+                f"the rules are too many for a record of {self._topic}: raise its max.message.bytes;"
+                " nothing was written"
+            ) from None
         except ProducerFenced:
             raise Conflict("somebody else is changing the rules; look at `telltale rules history`") from None
         finally:

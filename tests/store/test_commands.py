@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.process import ProcessSettings
 from pipeline.process.topics import TOPICS
-from pipeline.store import RulesLog, roll_back_rollout
+from pipeline.store import RulesLog, propose, roll_back_rollout
 from pipeline.topics import Admin, wanted
+from rules import Source, parse
 from tests.conftest import KafkaAddress
 from tests.process.commands import Done, Here
 from tests.store.test_revisions import CATALOG, alert, sequence
@@ -153,3 +154,22 @@ def test_of_workers_that_take_a_candidate_back_at_once_one_does(rules: Rules) ->
         "it fires 3 times as often",
         "rolledBack",
     )
+
+
+def test_ten_thousand_documents_are_one_change(rules: Rules) -> None:
+    """Far more records than a transaction has time for, were each one waited for."""
+    head = "apiVersion: telltale.dev/v1alpha1\nkind: Geofence\nmetadata: {name: %s}\nspec: {circle: %s}\n"
+    names = [f"{'fence-' * 8}{number:05d}" for number in range(10_000)]
+    texts = [head % (name, "{latitude: 1, longitude: 2, radiusMeters: 9}") for name in names]
+    loaded = parse([Source("rules.yaml", CATALOG), *(Source(f"{n}.yaml", it) for n, it in enumerate(texts))])
+
+    async def apply() -> int:
+        async with RulesLog(rules.settings) as log:
+            change = propose(
+                await log.read(), loaded, author="ann", message="", at="2026-01-01T00:00:00.000Z"
+            )
+            await log.write(change)
+        async with RulesLog(rules.settings) as log:
+            return len((await log.read()).sources(1))
+
+    assert asyncio.run(apply()) == 10_001
