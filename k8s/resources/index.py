@@ -10,14 +10,12 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import structlog
-
 from k8s.api import Api, Change, Listed
 from k8s.kinds import Kind
 from k8s.resources.documents import Asked, Key, asked_for
 from k8s.resources.tenancy import Tenancy
 
-log = structlog.get_logger(__name__)
+_SLICE = 50
 
 
 class Index:
@@ -51,17 +49,21 @@ class Index:
         async for said in api.follow(kind, namespace):
             match said:
                 case Listed(items=items):
-                    self.replace(kind, namespace, items)
+                    await self.replace(kind, namespace, items)
                 case Change(type="DELETED", object=resource):
                     self.remove(kind, resource)
                 case Change(object=resource):
                     self.take(kind, resource)
 
-    def replace(self, kind: Kind, namespace: str | None, resources: Iterable[Mapping[str, Any]]) -> None:
+    async def replace(
+        self, kind: Kind, namespace: str | None, resources: Iterable[Mapping[str, Any]]
+    ) -> None:
         """Take the whole list of a kind, of one namespace or of all."""
         there = set()
-        for resource in resources:
+        for count, resource in enumerate(resources, 1):
             there.add(self.take(kind, resource))
+            if count % _SLICE == 0:  # thousands are a second's work
+                await asyncio.sleep(0)
         gone = [
             key
             for key in self.asked

@@ -10,20 +10,23 @@ Judged with the compiler that the workers have, on the whole set: what is accept
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from k8s.resources.documents import Place
 from rules import Diagnostic, Loaded, RuleSet, Source, compile_rules, parse
 
 Texts = Mapping[Place, str]
 Findings = dict[Place, tuple[Diagnostic, ...]]
+Parse = Callable[[Iterable[Source]], Loaded]
 
 _MOST_ROUNDS = 8
 """After so many rounds of holding back what is wrong, its tenants are held back as a whole."""
 _MOST_AGAIN = 20
 """Culprits of which each is tried a second time."""
 _TOO_MANY = "TT249"
+_WINDOW = re.compile(r"\b(avg|min|max|sum|count|stddev|percentile|increase)\s*\(")
 
 
 @dataclass(slots=True)
@@ -40,13 +43,27 @@ class Judged:
     lacks_catalog: bool = False
     """Nothing runs without a SignalCatalog, and none is there."""
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether the texts are right, one and all."""
+        return not (self.blocked or self.lacks_catalog)
 
-def judge(running: Texts, asked: Texts, foreign: Iterable[Place] = ()) -> Judged:
+
+def judge(
+    running: Texts,
+    asked: Texts,
+    foreign: Iterable[Place] = (),
+    *,
+    before: Judged | None = None,
+    parse: Parse = parse,
+) -> Judged:
     """Find the set to run, from the one that runs and the one that is asked for.
 
     Both hold `foreign` documents, which nobody here may change. Texts are compared: where nothing has changed
-    they are equal.
+    they are equal. `before` is what was judged last: of a set that is nearly the same the rest is not
+    compiled again.
     """
+    check = Check(parse, before)
     kept, wanted, others = dict(running), dict(asked), frozenset(foreign)
     if not any(place.kind == "SignalCatalog" for place in (*kept, *wanted)):
         return Judged(wanted, lacks_catalog=True)
@@ -56,11 +73,11 @@ def judge(running: Texts, asked: Texts, foreign: Iterable[Place] = ()) -> Judged
             wanted[place] = kept[place]
             held[place] = (_about(place, "TT203", "nothing runs without a catalog: the last one stays"),)
     while True:
-        judged, victims = _settle(kept, wanted)
+        judged, victims = _settle(kept, wanted, check)
         if not victims:
             judged.held |= held
             return judged
-        culprits = _culprits(kept, judged.texts, victims)
+        culprits = _culprits(kept, judged.texts, victims, check)
         held |= culprits
         for place in culprits:
             _put_back(wanted, kept, place)
@@ -75,17 +92,46 @@ def judge(running: Texts, asked: Texts, foreign: Iterable[Place] = ()) -> Judged
                 wanted.pop(place, None)
 
 
-def check(texts: Texts) -> tuple[Loaded, Findings, Findings]:
-    """A set as the workers would take it: its documents, what is wrong with each, and what is suspicious."""
-    loaded = parse(Source(str(place), text) for place, text in texts.items())
-    found = compile_rules(loaded)
-    findings = found.warnings if isinstance(found, RuleSet) else found
-    errors = [each for each in findings if each.severity == "error"]
-    told = [each for each in errors if each.code != _TOO_MANY] or errors
-    return loaded, _by_place(told), _by_place(each for each in findings if each.severity == "warning")
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Takes a set as the workers would: its documents, what is wrong with each, and what is suspicious."""
+
+    parse: Parse = parse
+    before: Judged | None = None
+
+    def __call__(self, texts: Texts) -> tuple[Loaded, Findings, Findings]:
+        loaded = self.parse(Source(str(place), text) for place, text in texts.items())
+        sure = _sure(texts, self.before)
+        part = loaded
+        if sure:
+            running = (each for each in loaded.running if Place.of(each.file) not in sure)
+            part = replace(loaded, running=tuple(running))
+        found = compile_rules(part)
+        findings = found.warnings if isinstance(found, RuleSet) else found
+        errors = [each for each in findings if each.severity == "error"]
+        told = [each for each in errors if each.code != _TOO_MANY] or errors
+        warnings = _by_place(each for each in findings if each.severity == "warning")
+        if self.before is not None:
+            warnings |= {place: its for place, its in self.before.warnings.items() if place in sure}
+        return loaded, _by_place(told), warnings
 
 
-def _settle(running: Texts, asked: Texts) -> tuple[Judged, Findings]:
+def _sure(texts: Texts, before: Judged | None) -> set[Place]:
+    """Rules that are right since they were: all that has changed is other rules.
+
+    A rule does not depend on others, but that together they have windows over so many signals, and that those
+    of one name have one mode.
+    """
+    if before is None:
+        return set()
+    changed = list(_changes(texts, before.texts))
+    if any(not place.kind.endswith("Rule") or _WINDOW.search(texts.get(place, "")) for place in changed):
+        return set()
+    names = {place.name for place in changed}
+    return {place for place in texts if place.kind.endswith("Rule") and place.name not in names}
+
+
+def _settle(running: Texts, asked: Texts, check: Check) -> tuple[Judged, Findings]:
     """Hold back changes that are wrong until none is; what is still wrong then has not changed itself."""
     judged = Judged(dict(asked))
     texts = judged.texts
@@ -114,7 +160,7 @@ def _beside(texts: Texts, running: Texts, wrong: Findings, held: Findings) -> Fi
     return {place: held[place] for place in held if _tenant(place) in tenants}
 
 
-def _culprits(running: Texts, texts: Texts, victims: Findings) -> Findings:
+def _culprits(running: Texts, texts: Texts, victims: Findings, check: Check) -> Findings:
     """The changes without which the victims are right; nothing if they would be wrong anyway."""
     suspects = sorted(_changes(texts, running), key=lambda place: _rank(place, goes=place not in texts))
     innocent = dict(texts)

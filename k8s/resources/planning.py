@@ -45,15 +45,21 @@ class Plan:
     """The head, where somebody else has put it in the place of what we wrote."""
 
 
-def plan(revisions: Revisions, asked: Iterable[Asked], *, origin: str, at: str) -> Plan:
-    """Find the next revision. Raises StoreDamaged where the head cannot be read."""
+def plan(
+    revisions: Revisions, asked: Iterable[Asked], *, origin: str, at: str, before: Plan | None = None
+) -> Plan:
+    """Find the next revision. Raises StoreDamaged where the head cannot be read.
+
+    `before` is the plan before this one: what has not changed since is not judged again.
+    """
     running = texts_at(revisions, revisions.head)
     began = history(revisions)
     foreign = others(running, origin)
     resources = {each.key: each for each in asked}
     found = demand(resources.values(), {place: began[place].author for place in foreign})
     wanted = {place: text for place, text in running.items() if place in foreign or place in found.malformed}
-    judged = judge(running, wanted | found.texts, foreign)
+    judged_before = before.judged if before is not None and before.judged.is_clean else None
+    judged = judge(running, wanted | found.texts, foreign, before=judged_before, parse=revisions.parse)
     made = Plan(resources, found, judged, running, began)
     if judged.lacks_catalog or judged.blocked:
         return made

@@ -21,6 +21,8 @@ from pipeline.process.failures import TelltaleError
 from pipeline.process.settings import ProcessSettings
 from pipeline.store import Conflict, Revisions, RulesLog
 from pipeline.store.publishing import create_missing, topics_of
+from rules import Loaded
+from rules.documents import Parser
 from rules.instants import format_instant
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ class Writer:
         self._settings = settings
         self._options = options
         self._index = index
+        self._parser = Parser()
         self._looked: tuple[int, int] | None = None
         self.settled: Plan | None = None
         """What the resources last came to."""
@@ -54,6 +57,7 @@ class Writer:
         while True:
             try:
                 async with RulesLog(self._settings) as rules:
+                    rules.revisions.parse = self._parser.parse
                     await rules.read()
                     self._is_reached()
                     pause_s = _PAUSE_S
@@ -103,7 +107,9 @@ class Writer:
         version = self._index.version
         asked = list(self._index.asked.values())
         at = format_instant(time.time_ns() // 1_000_000)
-        made = await asyncio.to_thread(plan, revisions, asked, origin=self._options.origin, at=at)
+        made = await asyncio.to_thread(
+            plan, revisions, asked, origin=self._options.origin, at=at, before=self.settled
+        )
         if made.change is not None:
             await create_missing(self._settings, topics_of(made.judged.loaded))
             await rules.write(made.change)
@@ -111,6 +117,8 @@ class Writer:
             revisions = await rules.read()
             log.info("The rules have changed", revision=manifest.revision, message=manifest.message)
             made.running, made.began = await asyncio.to_thread(_at_head, revisions)
+            made.change = None
+        made.judged.loaded = Loaded()  # large, and written
         for place, found in made.judged.blocked.items():
             log.error(
                 "A document of somebody else is wrong: no resource can be written",

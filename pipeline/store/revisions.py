@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -72,6 +72,8 @@ class Revisions:
     documents: dict[str, bytes] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     """Records that are none of ours, by their keys, and why: whoever can write to the topic stops nobody."""
+    parse: Callable[[Iterable[Source]], Loaded] = parse
+    """How documents are read; whoever reads many sets that are nearly the same has a `Parser`."""
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
         """One record; what cannot be read is left out."""
@@ -127,7 +129,7 @@ class Revisions:
 
     def loaded(self, revision: int) -> Loaded:
         """The documents of a revision, parsed."""
-        return parse(self.sources(revision))
+        return self.parse(self.sources(revision))
 
     def rule_set(self, revision: int) -> RuleSet:
         """The rules of a revision, compiled. Raises StoreDamaged where this version refuses them."""

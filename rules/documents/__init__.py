@@ -37,7 +37,7 @@ from rules.documents.geofence import Geofence, GeofenceSpec
 from rules.documents.geofence_rule import FenceAction, GeofenceRule, GeofenceRuleSpec
 from rules.documents.load import load
 from rules.documents.mode import Mode
-from rules.documents.parse import KINDS, Loaded, Source, parse
+from rules.documents.parse import KINDS, Loaded, Parser, Source, parse
 from rules.documents.placed import Placed
 from rules.documents.reserved_words import RESERVED_WORDS
 from rules.documents.rollout import RollBackIf, Rollout, RolloutSpec
@@ -106,6 +106,7 @@ __all__ = [
     "NamedParameter",
     "OnTimeout",
     "Parameter",
+    "Parser",
     "Placed",
     "Position",
     "Publish",

@@ -160,9 +160,33 @@ class _Reading:
 
 def parse(sources: Iterable[Source]) -> Loaded:
     """Return the documents of `sources`, one rule set, with everything that is wrong with them."""
-    reading = _Reading()
-    for source in sources:
-        _read_source(reading, Source(source.name, source.text.removeprefix("\ufeff")))
+    return Parser().parse(sources)
+
+
+class Parser:
+    """Parses sets that are nearly the same, one after another: what was in the last one is not read again."""
+
+    def __init__(self) -> None:
+        self._known: dict[Source, _Reading] = {}
+
+    def parse(self, sources: Iterable[Source]) -> Loaded:
+        """As `parse` does."""
+        reading = _Reading()
+        used: dict[Source, _Reading] = {}
+        for source in sources:
+            one = self._known.get(source)
+            if one is None:
+                one = _Reading()
+                _read_source(one, Source(source.name, source.text.removeprefix("\ufeff")))
+            used[source] = one
+            reading.documents += one.documents
+            reading.diagnostics += one.diagnostics
+            reading.headers += one.headers
+        self._known = used
+        return _joined(reading)
+
+
+def _joined(reading: _Reading) -> Loaded:
     reading.diagnostics.extend(set_findings(reading.headers))
     rules = {header.name for header in reading.headers if header.kind in _ADAPTABLE_KINDS}
     running, findings = adapt(reading.documents, filter(None, rules))

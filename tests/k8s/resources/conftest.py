@@ -25,10 +25,18 @@ class Rules:
     """The rules of one installation: resources on one side, the log on the other."""
 
     def __init__(
-        self, cluster: Cluster, bootstrap: str, prefix: str, namespaces: list[str], here: Path
+        self,
+        cluster: Cluster,
+        bootstrap: str,
+        prefix: str,
+        namespaces: list[str],
+        here: Path,
+        *,
+        partitions: int = 1,
     ) -> None:
         self.cluster, self.namespaces, self.here = cluster, namespaces, here
-        self.settings = ProcessSettings(prefix=prefix, partitions=1, kafka=KafkaSettings(bootstrap=bootstrap))
+        kafka = KafkaSettings(bootstrap=bootstrap)
+        self.settings = ProcessSettings(prefix=prefix, partitions=partitions, kafka=kafka)
 
     @property
     def namespace(self) -> str:

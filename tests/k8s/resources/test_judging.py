@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k8s.resources.documents import Place, written
-from k8s.resources.judging import check, judge
+from k8s.resources.judging import Check, judge
+from rules.documents import Parser
 
 CATALOG = Place("SignalCatalog", "default")
 
@@ -204,8 +205,12 @@ SETS = st.lists(st.sampled_from(POOL), max_size=7).map(
 @given(st.lists(SETS, min_size=1, max_size=4))
 def test_whatever_is_asked_for_in_turn_what_runs_is_right_and_nothing_right_is_left_out(turns):
     running: dict[Place, str] = {}
+    before, parser, check = None, Parser(), Check()
     for asked in turns:
-        judged = judge(running, asked)
+        judged = judge(running, asked, before=before, parse=parser.parse)
+        fresh = judge(running, asked)
+        assert (judged.texts, judged.held, judged.warnings) == (fresh.texts, fresh.held, fresh.warnings)
+        before = judged if judged.is_clean else None
         if judged.lacks_catalog:
             continue
         assert not check(judged.texts)[1]
