@@ -26,6 +26,12 @@ class Demand:
     malformed: set[Place] = field(default_factory=set)
     """Places whose resource is there, and wrong by itself: the version before stays."""
 
+    def refuse(self, place: Place, why: tuple[Diagnostic, ...]) -> None:
+        """A document that is right by itself is wrong for another reason."""
+        if self.texts.pop(place, None) is not None:
+            self.wrong[self.keys[place]] = why
+            self.malformed.add(place)
+
 
 def demand(asked: Iterable[Asked], foreign: Mapping[Place, str]) -> Demand:
     """Sort out who has which place; `foreign` documents are others', each with who wrote it."""

@@ -14,8 +14,9 @@ import msgspec
 
 from k8s.resources.asking import Demand, demand, others
 from k8s.resources.documents import Asked, Key, Place
-from k8s.resources.judging import Judged, judge
+from k8s.resources.judging import Findings, Judged, judge
 from pipeline.store import Change, Manifest, Revisions, propose
+from rules import Diagnostic
 
 AUTHOR = "operator"
 _NAMED = 5
@@ -46,17 +47,26 @@ class Plan:
 
 
 def plan(
-    revisions: Revisions, asked: Iterable[Asked], *, origin: str, at: str, before: Plan | None = None
+    revisions: Revisions,
+    asked: Iterable[Asked],
+    *,
+    origin: str,
+    at: str,
+    before: Plan | None = None,
+    unfit: Findings | None = None,
 ) -> Plan:
     """Find the next revision. Raises StoreDamaged where the head cannot be read.
 
-    `before` is the plan before this one: what has not changed since is not judged again.
+    `before` is the plan before this one: what has not changed since is not judged again. `unfit` documents
+    are right, and cannot be run here.
     """
     running = texts_at(revisions, revisions.head)
     began = history(revisions)
     foreign = others(running, origin)
     resources = {each.key: each for each in asked}
     found = demand(resources.values(), {place: began[place].author for place in foreign})
+    for place, why in ((unfit or {}) | _early(revisions, found)).items():
+        found.refuse(place, why)
     wanted = {place: text for place, text in running.items() if place in foreign or place in found.malformed}
     judged_before = before.judged if before is not None and before.judged.is_clean else None
     judged = judge(running, wanted | found.texts, foreign, before=judged_before, parse=revisions.parse)
@@ -75,6 +85,16 @@ def plan(
             return made
     made.change = replace(change, manifest=msgspec.structs.replace(change.manifest, message=_message(change)))
     return made
+
+
+def _early(revisions: Revisions, found: Demand) -> Findings:
+    """A rollout stands beside what runs: the rules that it came with are written first, and then it is."""
+    message = "no revision runs yet that a rollout could begin beside"
+    return {
+        place: (Diagnostic("TT215", "error", str(place), 1, 1, "", message),)
+        for place in found.texts
+        if place.kind == "Rollout" and not revisions.head
+    }
 
 
 def texts_at(revisions: Revisions, revision: int) -> dict[Place, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,10 +18,10 @@ from prometheus_client import Gauge
 from k8s.resources.index import Index, quiet
 from k8s.resources.planning import Plan, history, plan, texts_at
 from k8s.resources.settings import RuleResources
+from k8s.resources.topics import topicless
 from pipeline.process.failures import TelltaleError
 from pipeline.process.settings import ProcessSettings
 from pipeline.store import Conflict, Revisions, RulesLog
-from pipeline.store.publishing import create_missing, topics_of
 from rules import Loaded
 from rules.documents import Parser
 from rules.instants import format_instant
@@ -107,11 +108,12 @@ class Writer:
         version = self._index.version
         asked = list(self._index.asked.values())
         at = format_instant(time.time_ns() // 1_000_000)
-        made = await asyncio.to_thread(
-            plan, revisions, asked, origin=self._options.origin, at=at, before=self.settled
-        )
+        think = partial(plan, revisions, asked, origin=self._options.origin, at=at, before=self.settled)
+        made = await asyncio.to_thread(think)
+        if made.change is not None and (unfit := await topicless(self._settings, made.judged.loaded)):
+            made = await asyncio.to_thread(think, unfit=unfit)
+        is_first = not revisions.head
         if made.change is not None:
-            await create_missing(self._settings, topics_of(made.judged.loaded))
             await rules.write(made.change)
             manifest = made.change.manifest
             revisions = await rules.read()
@@ -128,7 +130,8 @@ class Writer:
         REVISION.set(revisions.head)
         ASKED.set(len(asked))
         HELD.set(len({*made.demand.wrong, *(made.demand.keys.get(place) for place in made.judged.held)}))
-        self._looked = (version, revisions.head)
+        # A rollout that came with the first rules was left out: it is looked at again, at once.
+        self._looked = None if is_first and revisions.head else (version, revisions.head)
         self.settled, self.head = made, revisions.head
         self.told.set()
 

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.store import RulesLog, propose
 from rules import Source, parse
-from tests.k8s.resources.conftest import Rules
+from tests.conftest import KafkaAddress
+from tests.k8s.resources.conftest import Rules, create_topics
 
 pytestmark = pytest.mark.integration
 
@@ -118,6 +120,31 @@ def test_an_operator_killed_between_a_revision_and_its_statuses_is_made_up_for(r
         status = rules.wait_condition("Accepted", "True", "Valid", "AlertRule", "fast")
         assert status["revision"] == first
         assert rules.head().revision == first
+
+
+def test_a_rollout_that_comes_with_the_first_rules_begins_once_they_run(rules: Rules) -> None:
+    rules.catalog()
+    rules.apply("Rollout", "rollout", {"percent": 10})
+    rules.apply("AlertRule", "fast", {"when": "speed > 100"})
+    with rules.operator():
+        rules.wait_documents(lambda it: "Rollout/rollout" in it)
+        rules.wait_condition("Accepted", "True", "Valid", "Rollout", "rollout")
+        assert (rules.head().revision, rules.head().stable) == (2, 1)
+
+
+def test_a_rule_whose_topic_cannot_be_made_holds_up_no_other(
+    rules: Rules, kafka: KafkaAddress, tmp_path: Path
+) -> None:
+    prefix = f"{rules.settings.prefix}{'long-' * 15}."
+    far = Rules(rules.cluster, kafka.bootstrap, prefix, rules.namespaces, tmp_path)
+    create_topics(far)
+    far.catalog()
+    for name, topic in (("right", "calls"), ("wrong", "x" * 200)):
+        far.apply("AlertRule", name, {"when": "speed > 100", "actions": [{"publish": {"topic": topic}}]})
+    with far.operator():
+        status = far.wait_condition("Accepted", "False", "Invalid", "AlertRule", "wrong")
+        assert status["errors"][0]["path"] == "spec.actions"
+        assert far.documents().keys() == {"SignalCatalog/default", "AlertRule/right"}
 
 
 def test_a_thousand_rules_at_once_are_few_revisions(rules: Rules) -> None:
