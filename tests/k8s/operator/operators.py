@@ -18,7 +18,6 @@ from tests.controlplane.cluster import Cluster
 
 ROOT = Path(__file__).parents[3]
 CRDS = ROOT / "k8s" / "helm" / "telltale" / "crds"
-FOREIGN = Path(os.environ.get("TELLTALE_FOREIGN_CRDS", "/work/shared/crds"))
 PIPELINES = "/apis/telltale.dev/v1alpha1/namespaces/{}/rulepipelines"
 SHORT_LEASE = {
     "TELLTALE_OPERATOR_LEASE_DURATION": "4s",

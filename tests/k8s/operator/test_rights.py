@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from k8s.kinds import FOREIGN as FOREIGN_KINDS
+from k8s.kinds import FOREIGN
 from k8s.operator.rights import lease_rules, pipeline_rules
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.fixtures import SIMULATED
-from tests.k8s.operator.operators import FOREIGN, Operator, Pipeline, account, install, space
+from tests.k8s.foreign import manifest
+from tests.k8s.operator.operators import Operator, Pipeline, account, install, space
 
 FEW = {name: {"enabled": False} for name in ("downlink", "geofences", "aggregations", "uplink")}
 SASL = {
@@ -21,8 +22,8 @@ NEVER_A_REQUEST = {("update", "rulepipelines/finalizers"), ("update", "leases")}
 
 def granted(cluster: Cluster) -> set[tuple[str, str]]:
     """Verbs and resources of the operator's rules, without those for absent kinds."""
-    there = {kind.plural for kind in FOREIGN_KINDS if (FOREIGN / f"{kind.plural}.yaml").exists()}
-    absent = {kind.plural for kind in FOREIGN_KINDS} - there
+    there = {kind.plural for kind in FOREIGN if manifest(kind.plural).exists()}
+    absent = {kind.plural for kind in FOREIGN} - there
     return {
         (verb, resource)
         for rule in [*pipeline_rules(), *lease_rules()]
@@ -34,8 +35,8 @@ def granted(cluster: Cluster) -> set[tuple[str, str]]:
 
 def test_every_right_is_used_and_none_is_missing(control_plane: Cluster, tmp_path: Path) -> None:
     install(control_plane)
-    for kind in FOREIGN_KINDS:
-        if (path := FOREIGN / f"{kind.plural}.yaml").exists():
+    for kind in FOREIGN:
+        if (path := manifest(kind.plural)).exists():
             control_plane.kubectl("apply", "--server-side", "-f", path)
     mark = control_plane.mark()
     with space(control_plane, {"scheduler.alpha.kubernetes.io/node-selector": SIMULATED}) as place:

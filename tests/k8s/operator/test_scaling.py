@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 
 from tests.controlplane.client import wait_until
-from tests.k8s.operator.operators import FOREIGN, Pipeline
+from tests.k8s.foreign import ARE_HERE, manifest
+from tests.k8s.operator.operators import Pipeline
 
 Make = Callable[..., Pipeline]
 FEW = {name: {"enabled": False} for name in ("downlink", "geofences", "aggregations", "uplink")}
@@ -102,7 +103,7 @@ def test_kinds_of_other_projects_are_used_as_soon_as_they_are_there(pipeline: Ma
         },
         topics={"manage": "Strimzi", "strimzi": {"cluster": "kafka"}},
     )
-    if not (FOREIGN / "scaledobjects.yaml").exists():
+    if not ARE_HERE:
         made.wait_up()
         assert len(made.resources("autoscaling/v2", "horizontalpodautoscalers")) == 1
         return
@@ -113,7 +114,7 @@ def test_kinds_of_other_projects_are_used_as_soon_as_they_are_there(pipeline: Ma
         "prometheusrules",
         "kafkatopics",
     ):
-        made.cluster.kubectl("apply", "--server-side", "-f", FOREIGN / f"{name}.yaml")
+        made.cluster.kubectl("apply", "--server-side", "-f", manifest(name))
     wait_until(lambda: made.resources("keda.sh/v1alpha1", "scaledobjects"), within=40)
     made.wait_up()
     (scaled,) = made.resources("keda.sh/v1alpha1", "scaledobjects")

@@ -24,7 +24,7 @@ from tests.controlplane.build import programs
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster, ToolFailure
 from tests.controlplane.kubelet import ProcessKubelet
-from tests.k8s.foreign import manifest
+from tests.k8s.foreign import install
 from tests.k8s.packaging.dockerfile import ROOT
 from tests.k8s.packaging.rendering import (
     BY_KUSTOMIZE,
@@ -48,8 +48,7 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 def cluster() -> Iterator[Cluster]:
     """A cluster of this file's own, with the CRDs of the projects that ours meets."""
     with Cluster.started() as cluster:
-        files = [word for name in FOREIGN for word in ("-f", manifest(name))]
-        cluster.kubectl("apply", "--server-side", *files)
+        install(cluster, *FOREIGN)
         make_namespace(cluster, NAMESPACE, RESTRICTED)
         yield cluster
 
