@@ -23,6 +23,7 @@ from pipeline.topics import Admin, LastWords, not_reached
 
 RULES = "telltale.rules"
 _TRANSACTION_MS = 10_000
+_READ_TOGETHER = 200
 _MOST_BYTES = 16 << 20
 _BATCH_BYTES = 256 << 10
 
@@ -127,9 +128,14 @@ class RulesLog:
             )
 
     async def _take(self, timeout_ms: int) -> None:
-        batches = await self._consumer.getmany(self._partition, timeout_ms=timeout_ms)
-        for records in batches.values():
-            for record in records:
-                self.revisions.take(record.key, record.value)
-        if not batches:
+        """What is there, or comes within that time: some at once, so that nothing beside it waits long."""
+        batches = await self._consumer.getmany(
+            self._partition, timeout_ms=timeout_ms, max_records=_READ_TOGETHER
+        )
+        while batches:
+            for records in batches.values():
+                for record in records:
+                    self.revisions.take(record.key, record.value)
             await asyncio.sleep(0)
+            batches = await self._consumer.getmany(self._partition, max_records=_READ_TOGETHER)
+        await asyncio.sleep(0)

@@ -47,6 +47,8 @@ class Engine:
         self._observer = Observer(rules.revision, self._programs)
         self._watcher = Watcher(self._programs.absences, self._observer.reporter)
         self._quiet_after = quiet_after_ms
+        self._retired: tuple[frozenset[str], int] = (frozenset(), 0)
+        """The names that were retired last, and their bits."""
         places = Places(rules.fences, self._programs.layout.names)
         self._places = None if places.is_empty else places
 
@@ -198,13 +200,10 @@ class Engine:
     ) -> None:
         """The rules of these names are no more: what fires of them is resolved, nothing of them is kept."""
         programs, now = self._programs, Now(live_clock, received_clock)
-        gone = 0
-        every = [running.rule.name for running in programs.rules]
-        every += [running.pattern.name for running in programs.sequences]
-        every += [running.rule.name for running in programs.absences]
-        for place, name in enumerate(every):
-            if name in names:
-                gone |= 1 << place
+        wanted = frozenset(names)
+        if self._retired[0] is not wanted:  # all vehicles come with the same ones, one after the other
+            self._retired = (wanted, programs.bits_of(wanted))
+        gone = self._retired[1]
         if not gone:
             return
         if vehicle.time != NEVER:

@@ -213,6 +213,17 @@ class Programs:
         """The bits of all that may be selected: rules, sequences, silences."""
         return (1 << len(self.rules) + len(self.sequences) + len(self.absences)) - 1
 
+    def bits_of(self, names: Collection[str]) -> int:
+        """The bits of the rules, sequences and silences of these names."""
+        every = [running.rule.name for running in self.rules]
+        every += [running.pattern.name for running in self.sequences]
+        every += [running.rule.name for running in self.absences]
+        found = bytearray(len(every) // 8 + 1)
+        for place, name in enumerate(every):
+            if name in names:
+                found[place >> 3] |= 1 << (place & 7)
+        return int.from_bytes(found, "little")
+
     def code(self, program: Program, names: tuple[str, ...], mask: int) -> Run | None:
         """The code of a shape, None while it is not complete. Each call may write one piece of it."""
         key = program.enabled, names, mask
