@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import Gauge
@@ -28,10 +29,13 @@ from rules.instants import format_instant
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 REVISION = Gauge("telltale_operator_rules_revision", "The head of telltale.rules, as the operator knows it")
 ASKED = Gauge("telltale_operator_rule_resources", "Rule resources in the cluster")
 HELD = Gauge("telltale_operator_rule_resources_held", "Rule resources that are wrong or held back")
 _LOOK_MS = 100
+_KAFKA_S = 20.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 
 
@@ -59,11 +63,17 @@ class Writer:
             try:
                 async with RulesLog(self._settings) as rules:
                     rules.revisions.parse = self._parser.parse
-                    await rules.read()
-                    self._is_reached()
-                    pause_s = _PAUSE_S
-                    while True:
-                        await self._turn(rules)
+                    try:
+                        await _in_time(rules.read())
+                        self._is_reached()
+                        pause_s = _PAUSE_S
+                        while True:
+                            await self._turn(rules)
+                    except TelltaleError as error:
+                        # Told before the client is closed, which may wait for the broker, too.
+                        self.trouble = None if isinstance(error, Conflict) else str(error)
+                        self.told.set()
+                        raise
             except Conflict as error:
                 log.info("Somebody else has changed the rules at the same time; again", reason=str(error))
             except asyncio.CancelledError:
@@ -104,19 +114,21 @@ class Writer:
         await self._settle(rules)
 
     async def _settle(self, rules: RulesLog) -> None:
-        revisions = await rules.read()
+        revisions = await _in_time(rules.read())
         version = self._index.version
         asked = list(self._index.asked.values())
         at = format_instant(time.time_ns() // 1_000_000)
         think = partial(plan, revisions, asked, origin=self._options.origin, at=at, before=self.settled)
         made = await asyncio.to_thread(think)
-        if made.change is not None and (unfit := await topicless(self._settings, made.judged.loaded)):
+        if made.change is not None and (
+            unfit := await _in_time(topicless(self._settings, made.judged.loaded))
+        ):
             made = await asyncio.to_thread(think, unfit=unfit)
         is_first = not revisions.head
         if made.change is not None:
-            await rules.write(made.change)
+            await _in_time(rules.write(made.change))
             manifest = made.change.manifest
-            revisions = await rules.read()
+            revisions = await _in_time(rules.read())
             log.info("The rules have changed", revision=manifest.revision, message=manifest.message)
             made.running, made.began = await asyncio.to_thread(_at_head, revisions)
             made.change = None
@@ -134,6 +146,15 @@ class Writer:
         self._looked = None if is_first and revisions.head else (version, revisions.head)
         self.settled, self.head = made, revisions.head
         self.told.set()
+
+
+async def _in_time(work: Awaitable[T]) -> T:
+    """What Kafka answers; its client would wait for a broker for ever, and nobody would be told."""
+    try:
+        async with asyncio.timeout(_KAFKA_S):
+            return await work
+    except TimeoutError:
+        raise TelltaleError(f"Kafka has not answered for {_KAFKA_S:.0f} s") from None
 
 
 def _at_head(revisions: Revisions) -> tuple[Any, Any]:
