@@ -128,6 +128,7 @@ def test_the_chart_is_installed_upgraded_rolled_back_and_uninstalled(
         "name",
     )
     assert left == ""
+    cluster.kubectl("delete", "signalcatalogs", "--all", "-n", "default")
 
 
 OLDER = "what it said in an older version"
