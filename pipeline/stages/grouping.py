@@ -133,7 +133,7 @@ class AggregationLogic:
             return
         self._next, self._is_left = following, False
         outcomes: list[object] = []
-        gone = names_gone(self._version.base.rules, following.base.rules)
+        gone = names_gone(self._version.base, following.base)
         self._merger.retire(gone, self._received, outcomes)
         self._tell(outcomes, self._received, out)
 

@@ -15,10 +15,8 @@ Whoever acts afterwards and did not before takes over from whoever did (rules.en
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pipeline.stages.versions import Version, names_gone
@@ -55,7 +53,7 @@ class Passage(Generic[S]):
 
     def __init__(self, before: Version[S], after: Version[S]) -> None:
         self.before, self.after = before, after
-        self._gone = cache(self._find_gone)
+        self._found: dict[tuple[int, int], frozenset[str]] = {}
         self.has_won = before.stable is not None and after.promoted >= before.revision
         """The candidate of before has become what all vehicles run."""
         is_same = after.stable is not None and after.stable.revision == before.base.revision
@@ -149,7 +147,7 @@ class Passage(Generic[S]):
         out: list[Any],
     ) -> Moved[S]:
         """One state under one set of rules to another: what is gone ends."""
-        gone, mentions = self._gone(track.version.revision, to.revision)
+        gone = self._gone(track.version, to)
         fold, parts, state = track.version.alone, dict(track.parts), track.state
         changed: dict[str, bytes | None] = {}
 
@@ -163,7 +161,7 @@ class Passage(Generic[S]):
                 parts.pop(part, None)
             parts.update(fold.snapshot(state))
 
-        if mentions is not None and any(mentions.search(part) for part in parts):
+        if gone and any(_named(part) in gone for part in parts):
             end(gone, "deleted")
         moved = to.alone.restore(vehicle_id, parts, known)
         if to is not track.version and (others := to.alone.unselected(moved, parts)):
@@ -171,12 +169,18 @@ class Passage(Generic[S]):
             moved = to.alone.restore(vehicle_id, parts, known)
         return Moved(moved, parts, changed)
 
-    def _find_gone(self, before: int, after: int) -> tuple[frozenset[str], re.Pattern[str] | None]:
-        """What is gone between two of the versions at hand, and what finds parts that may be of it."""
-        at_hand = {it.revision: it for it in (self.before, self.before.base, self.after, self.after.base)}
-        gone = names_gone(at_hand[before].rules, at_hand[after].rules)
-        names = "|".join(re.escape(name) for name in sorted(gone))
-        return gone, re.compile(names) if names else None
+    def _gone(self, before: Version[S], after: Version[S]) -> frozenset[str]:
+        """What is gone between two of the versions at hand."""
+        way = (before.revision, after.revision)
+        if way not in self._found:
+            self._found[way] = names_gone(before, after)
+        return self._found[way]
+
+
+def _named(part: str) -> str:
+    """The rule that a part of a state is of: kind/NAME, or kind/NAME/more; empty for what is of none."""
+    _, _, name = part.partition("/")
+    return name.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -40,8 +40,10 @@ class Version(Generic[S]):
     """What runs the rules of this revision, without shadows or a revision beside it."""
     alone: Fold[S]
     """The same, with its rules in shadow mode told apart."""
-    stable: Version[S] | None = None
+    stable: Version[S] | None
     """The revision that acts for the vehicles that this one, a candidate, does not have; None: it has all."""
+    lineages: Mapping[str, tuple[str, int]]
+    """Of each rule its kind, and the revision at which its state began."""
     promoted: int = 0
     """The newest candidate that became what all vehicles run, at this revision or before it."""
 
@@ -70,7 +72,7 @@ def version_of(
     fold: Fold[Any] = alone
     if stable is not None and rules.rollout is not None:
         fold = Tracks(stable.alone, alone, rules.rollout, time.perf_counter_ns)
-    return Version(revision, rules, fold, engine, alone, stable, promoted)
+    return Version(revision, rules, fold, engine, alone, stable, _lineages(rules), promoted)
 
 
 class Versions(Generic[S]):
@@ -145,10 +147,10 @@ class Pinned(Generic[S]):
         return self._versions.version(revision)
 
 
-def names_gone(before: RuleSet, after: RuleSet) -> frozenset[str]:
+def names_gone(before: Version[Any], after: Version[Any]) -> frozenset[str]:
     """The rules of `before` whose state means nothing under `after`: deleted, or begun anew."""
-    old, new = _lineages(before), _lineages(after)
-    return frozenset(name for name, lineage in old.items() if new.get(name) != lineage)
+    new = after.lineages
+    return frozenset(name for name, lineage in before.lineages.items() if new.get(name) != lineage)
 
 
 def _lineages(rules: RuleSet) -> dict[str, tuple[str, int]]:
