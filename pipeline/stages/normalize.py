@@ -20,6 +20,7 @@ from pipeline.runtime.dead_letters import dead_letter
 from pipeline.runtime.stage import Output, Record, Stage
 from pipeline.stages.documents import load_catalog
 from pipeline.stages.duplicates import Memory, mark
+from pipeline.stages.live_catalog import Shape, live_catalog
 from pipeline.stages.payloads import PayloadShape, Reader, Unusable, codec_of, shape_of
 from pipeline.stages.reordering import HELD, Held, Reordering
 from pipeline.stages.settings import NormalizeSettings
@@ -40,8 +41,12 @@ _ENVELOPE = Envelope("vehicle.telemetry", "normalize")
 class Normalize:
     """One partition of the stage: the memory of its vehicles' last messages, and when they were seen."""
 
-    def __init__(self, shape: PayloadShape, vehicle_ttl_ms: int = 0, reorder_within_ms: int = 0) -> None:
-        self._reader = Reader(shape)
+    def __init__(
+        self, shape: PayloadShape | Shape, vehicle_ttl_ms: int = 0, reorder_within_ms: int = 0
+    ) -> None:
+        self._shape = shape if isinstance(shape, Shape) else Shape(shape)
+        self._read_by = self._shape.current
+        self._reader = Reader(self._read_by)
         self._reordering = Reordering(reorder_within_ms)
         self._unseen = Unseen(vehicle_ttl_ms)
         self._memories: dict[bytes, Memory] = {}
@@ -102,6 +107,7 @@ class Normalize:
     # -- records -------------------------------------------------------------------------------------------
 
     def process(self, _topic: str, records: Sequence[Record], out: list[Output]) -> None:
+        self._take_catalog()
         unseen, reordering = self._unseen, self._reordering
         is_reordering = reordering.is_on
         for record in records:
@@ -130,6 +136,13 @@ class Normalize:
                 vehicle = record.key or b""
                 out.extend(self._telemetry(vehicle, each) for each in reordering.hold(vehicle, message))
                 self._go_on(record.timestamp, out)
+
+    def _take_catalog(self) -> None:
+        """Read by the catalog that is in force, from this batch on."""
+        if self._shape.current is not self._read_by:
+            dropped, self._read_by = self._reader.dropped, self._shape.current
+            self._reader = Reader(self._read_by)
+            self._reader.dropped.update(dropped)
 
     def _go_on(self, at: int, out: list[Output]) -> None:
         out.extend(self._telemetry(vehicle, message) for vehicle, message in self._reordering.due(at))
@@ -193,9 +206,9 @@ def _is_tick(record: Record) -> bool:
     return record.value is not None and record.value.startswith(b'{"receivedAt"')
 
 
-def stage(settings: NormalizeSettings) -> Stage:
-    """The stage, with the catalog that the settings name. Raises ConfigurationError."""
-    shape = shape_of(load_catalog(settings.rules))
+def stage(settings: NormalizeSettings, live: Shape | None = None) -> Stage:
+    """The stage, with the live catalog or with that which the settings name. Raises ConfigurationError."""
+    shape = Shape(shape_of(load_catalog(settings.rules))) if live is None else live
     return Stage(
         name="normalize",
         inputs=("vehicle.raw",),
@@ -207,7 +220,8 @@ def stage(settings: NormalizeSettings) -> Stage:
 
 async def main(context: Context[NormalizeSettings]) -> None:
     """Run the stage until the process is asked to stop."""
-    await run_stage(context, stage(context.settings))
+    async with live_catalog(context) as shape:
+        await run_stage(context, stage(context.settings, shape))
 
 
 process = Process("normalize", NormalizeSettings, main, "Payloads to checked signals, each message once")

@@ -24,7 +24,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.process.failures import TelltaleError
-from rules import Loaded, RuleSet, Source, compile_rules, parse
+from rules import Loaded, RuleSet, SignalCatalog, Source, compile_rules, parse
 
 HEAD = b"head"
 ROLLOUT = "Rollout"
@@ -109,10 +109,12 @@ class Revisions:
             raise StoreDamaged(f"there is no revision {revision}; kept: {kept}")
         return found
 
-    def sources(self, revision: int) -> list[Source]:
-        """The documents of a revision, each a text named by kind and name. Raises StoreDamaged."""
+    def sources(self, revision: int, kind: str | None = None) -> list[Source]:
+        """The documents of a revision, or those of a kind, as texts named by both. Raises StoreDamaged."""
         found = []
         for entry in self.manifest(revision).documents:
+            if kind not in (None, entry.kind):
+                continue
             stored = self.documents.get(entry.hash)
             if stored is None:
                 raise StoreDamaged(
@@ -130,6 +132,14 @@ class Revisions:
     def loaded(self, revision: int) -> Loaded:
         """The documents of a revision, parsed."""
         return self.parse(self.sources(revision))
+
+    def catalog(self, revision: int) -> SignalCatalog | None:
+        """The signal catalog of a revision, if it has one. Raises StoreDamaged."""
+        loaded = parse(self.sources(revision, "SignalCatalog"))
+        errors = [each.format() for each in loaded.diagnostics if each.severity == "error"]
+        if errors:
+            raise StoreDamaged("\n".join([f"revision {revision} is refused by this version", *errors]))
+        return None if loaded.catalog is None else loaded.catalog.document
 
     def rule_set(self, revision: int) -> RuleSet:
         """The rules of a revision, compiled. Raises StoreDamaged where this version refuses them."""

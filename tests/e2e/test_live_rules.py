@@ -53,9 +53,9 @@ class Run:
         path.write_text("---\n".join(texts))
         return str(path)
 
-    def say(self, vehicle: str, speed: float) -> None:
+    def say(self, vehicle: str, speed: float, **more: float) -> None:
         self._sequence += 1
-        payload = {"ts": time.time_ns() // 1_000_000, "seq": self._sequence, "speed": speed}
+        payload = {"ts": time.time_ns() // 1_000_000, "seq": self._sequence, "speed": speed, **more}
         self._vehicles.publish([Message(vehicle, json.dumps(payload).encode())])
 
     def alerts(self) -> list[dict[str, Any]]:
@@ -131,6 +131,19 @@ def test_rules_are_changed_while_they_run(
         wait_until(
             lambda: run.alerts()[-1]["state"] == "resolved", "what fired before the kill ends after it"
         )
+
+        # A new signal is read without a restart of anything.
+        more = "signals: {Vehicle.Load: {path: load, alias: load}, "
+        wider = run.file("wider.yaml", CATALOG.replace("signals: {", more), alert("heavy", "when: load > 3"))
+        run.telltale("apply", wider)
+        normalize = next(one for one in started if one.name == "normalize")
+        run.wait_revision(5, "alerts")
+        wait_until(
+            lambda: json.loads(normalize.get("/version")[1]).get("ruleRevision") == 5,
+            lambda: f"normalize has the new catalog: {normalize.get('/version')}",
+        )
+        run.say("v1", 50.0, load=4.0)
+        run.wait_for(("heavy", "v1", "firing"))
     finally:
         run.close()
 

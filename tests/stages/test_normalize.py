@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from pipeline.process.failures import ConfigurationError
+from pipeline.stages.live_catalog import Shape
 from pipeline.stages.normalize import Normalize, stage
-from pipeline.stages.payloads import shape_of
+from pipeline.stages.payloads import SignalShape, shape_of
 from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.telemetry import decode_telemetry
 from rules import load
@@ -335,3 +337,18 @@ def test_state_of_a_later_version_is_refused():
     ((key, value),) = run(new_normalize, raw([GOOD])).state.items()
     with pytest.raises(ValueError, match="format 7f"):
         new_normalize().restore(key, b"\x7f" + value[1:])
+
+
+def test_a_new_catalog_reads_from_the_next_batch_on_and_nothing_that_was_counted_is_lost():
+    name = "telltale_normalize_signals_dropped_total"
+    before = REGISTRY.get_sample_value(name, {"reason": "unknown-signal"}) or 0
+    shape = Shape(SHAPE)
+    logic, out = Normalize(shape), []
+    first, second = raw([Message("v", START, 0, {"zzz": 1.0}), Message("v", START + 1000, 0, {"zzz": 2.0})])
+    logic.process("vehicle.raw", [first], out)
+    wider = SignalShape("Vehicle.Other", ("zzz",), "number", None, None, None)
+    shape.current = replace(SHAPE, signals=(*SHAPE.signals, wider))
+    logic.process("vehicle.raw", [second], out)
+    logic.changes()
+    assert [json.loads(each.value)["signals"] for each in out] == [{}, {"Vehicle.Other": 2.0}]
+    assert REGISTRY.get_sample_value(name, {"reason": "unknown-signal"}) == before + 1

@@ -43,10 +43,7 @@ def world(
         "TELLTALE_PREFIX": prefix,
         "TELLTALE_PARTITIONS": str(PARTITIONS),
     }
-    # Normalize takes its catalog from the files of its image, not from what is applied.
-    catalog = {"TELLTALE_RULES": RULES}
-    process_node.images |= {tag: Image(catalog) for tag in "123"}
-    process_node.images["4"] = Image(catalog | {"PYTHONPATH": str(WORSE)})
+    process_node.images["4"] = Image({"PYTHONPATH": str(WORSE)})
     world = World(control_plane, process_node, process_namespace, Installation(environment, tmp_path, root))
     world.install_operator()
     yield world
