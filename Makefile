@@ -14,7 +14,7 @@ help: ## Show this list
 demo: setup ## Everything on this machine: brokers, stages, 50 vehicles (ARGS="--for 60s --json")
 	@$(BIN)/telltale demo $(ARGS)
 
-test: setup ## Lint, types, import contracts and all tests, on a real Kafka and a real MQTT broker
+test: setup ## Lint, types, import contracts and all tests, on a real Kafka, MQTT broker and Kubernetes API server
 	@$(BIN)/python -m tests.everything $(ARGS)
 
 lint: setup ## ruff, mypy --strict and the import contracts
