@@ -163,19 +163,46 @@ def test_the_stages_run_with_the_rights_of_the_example_and_need_each(
     wait_until(lambda: vehicles.commands, lambda: "\n".join(stage.tail() for stage in stages))
     for stage in stages:
         assert stage.drain() == 0, stage.tail()
+    assert unused("telltale-stages", fortress) == []
+
+
+def test_the_operator_writes_rules_and_reads_who_runs_them_with_its_rights(
+    fortress: Fortress, installation: Installation
+) -> None:
+    """As `telltale rules apply` does, by the same code as the operator: one transaction, read back."""
+    operator = {"TELLTALE_KAFKA_SASL_USERNAME": "telltale-operator"}
+    writer = Installation({**installation.environment, **operator}, installation.directory, installation.root)
+    applied = writer.telltale("rules", "apply", str(RULES))
+    assert applied.returncode == 0, applied.stderr
+    assert "coolant-overheat" in writer.telltale("rules", "get").stdout
+    asyncio.run(read(fortress.login("telltale-operator"), "telltale.rule-status", None))
+    assert unused("telltale-operator", fortress) == []
+
+
+def unused(user: str, fortress: Fortress) -> list[str]:
+    """What the user may do and has never done, by the authorizer's log."""
     used = {
         (match["operation"], match["kind"], match["name"])
         for match in ALLOWED.finditer(fortress.kafka.log.read_text())
-        if match["user"] == "telltale-stages"
+        if match["user"] == user
     }
     assert used, "the authorizer has a log"
-    unused = [
+    return [
         f"{operation} {acl['resource']['type']} {acl['resource']['name']}"
-        for acl in USERS["telltale-stages"]
+        for acl in USERS[user]
         for operation in acl["operations"]
         if not any(covers(acl["resource"], kind, name) and same(operation, did) for did, kind, name in used)
     ]
-    assert unused == []
+
+
+async def read(login: dict[str, Any], topic: str, group: str | None) -> None:
+    """Begin to read a topic; raises what Kafka says against it."""
+    consumer = AIOKafkaConsumer(topic, group_id=group, **login)
+    try:
+        await consumer.start()
+        await asyncio.wait_for(consumer.getmany(timeout_ms=200), 20)
+    finally:
+        await consumer.stop()
 
 
 def covers(resource: Mapping[str, str], kind: str, name: str) -> bool:
@@ -197,24 +224,16 @@ def test_analysts_read_what_rules_say_and_nothing_else(
 ) -> None:
     login = fortress.login("fleet-analytics")
 
-    async def read(topic: str, group: str) -> None:
-        consumer = AIOKafkaConsumer(topic, group_id=group, **login)
-        try:
-            await consumer.start()
-            await asyncio.wait_for(consumer.getmany(timeout_ms=200), 20)
-        finally:
-            await consumer.stop()
-
     async def write(topic: str) -> None:
         async with AIOKafkaProducer(**login) as producer:
             await producer.send_and_wait(topic, b"{}", partition=0)
 
     async def test() -> None:
-        await read("vehicle.alerts", "analytics.alerts")
+        await read(login, "vehicle.alerts", "analytics.alerts")
         with pytest.raises(TopicAuthorizationFailedError):
-            await read("vehicle.raw", "analytics.alerts")
+            await read(login, "vehicle.raw", "analytics.alerts")
         with pytest.raises(GroupAuthorizationFailedError):
-            await read("vehicle.alerts", "telltale.alerts")
+            await read(login, "vehicle.alerts", "telltale.alerts")
         with pytest.raises(TopicAuthorizationFailedError):
             await write("vehicle.commands")
 
