@@ -131,6 +131,7 @@ def test_the_context_is_what_the_dockerfile_copies() -> None:
 @needs_namespaces
 def test_the_image_answers_on_the_command_line(run: Run) -> None:
     assert "rules" in run.telltale(*FINAL.last("CMD").words)
+    assert "operator.leaseName" in run.telltale("settings", "operator"), "the operator is in it"
     library = next(run._image.root.glob("opt/telltale/lib/python3*/site-packages/rules/library"))
     assert "0 errors" in run.telltale("rules", "check", f"/{library.relative_to(run._image.root)}")
 
