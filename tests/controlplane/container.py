@@ -72,6 +72,15 @@ def expose(folder: Path, only: str | None = None) -> None:
         os.close(handle)
 
 
+def within(target: Path, root: Path, readable: list[str]) -> dict[Path, int]:
+    """What a mount would hide of the folders that any user shall reach: a checkout in /tmp, say. With handles."""
+    hidden = {}
+    for folder in (root / each.lstrip("/") for each in readable):
+        if folder.is_relative_to(target) and folder.is_dir():
+            hidden[folder] = os.open(folder, os.O_PATH)
+    return hidden
+
+
 def place(root: Path, path: str, *, folder: bool) -> Path:
     """The place of an absolute path below the root; what is missing on the way is made."""
     at = root
@@ -129,7 +138,13 @@ def main() -> None:
     if (shared := root / "dev/shm").is_dir():
         mount("shm", shared, "tmpfs", 0, "mode=1777,size=64m")
     for target, one in places:
+        hidden = within(target, root, spec["readable"])
         mount(one["source"], target, None, MS_BIND | MS_REC)
+        for folder, handle in hidden.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            mount(f"/proc/self/fd/{handle}", folder, None, MS_BIND | MS_REC)
+            mount("none", folder, None, MS_BIND | MS_REMOUNT | MS_RDONLY)
+            os.close(handle)
         if one["readOnly"]:
             mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY)
     os.chroot(root)
