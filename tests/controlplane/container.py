@@ -73,7 +73,7 @@ def expose(folder: Path, only: str | None = None) -> None:
 
 
 def within(target: Path, root: Path, readable: list[str]) -> dict[Path, int]:
-    """What a mount would hide of the folders that any user shall reach: a checkout in /tmp, say. With handles."""
+    """Handles of what a mount would hide of the folders that any user shall reach: a checkout in /tmp."""
     hidden = {}
     for folder in (root / each.lstrip("/") for each in readable):
         if folder.is_relative_to(target) and folder.is_dir():

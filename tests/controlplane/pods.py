@@ -15,6 +15,7 @@ from tests.controlplane.environment import Fetch, Token, command, variables, vol
 
 Object = dict[str, Any]
 VENV = Path(sys.executable).parent
+CHECKOUT = Path(__file__).parents[2]
 NOBODY = 65532
 """Who a container is that must not be root and does not say who."""
 
@@ -190,7 +191,7 @@ class Pod:
                 "user": user,
                 "group": secure.get("runAsGroup", 0),
                 "mounts": mounts,
-                "readable": [os.path.realpath(sys.base_prefix), str(image.programs.parent)],
+                "readable": [os.path.realpath(sys.base_prefix), str(CHECKOUT), str(image.programs.parent)],
             },
             folder,
             around.folder / f"{spec['name']}.log",
