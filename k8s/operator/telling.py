@@ -61,14 +61,16 @@ class Telling:
         await self.events.tell(seen.owner, "Warning", reason, str(error), subject="trouble")
 
     async def put_right(self, seen: Look, changes: Iterable[Change]) -> None:
-        """Say what somebody else had changed or deleted."""
-        if seen.status.target_revision is None or not _at_rest(seen):
+        """Say what somebody else had changed, or deleted of an installation at rest."""
+        if seen.status.target_revision is None:
             return
         for change in changes:
             if not isinstance(change, Apply):
                 continue
             there = seen.found.get(change.ref)
             if there is None:
+                if not _at_rest(seen):
+                    continue
                 said = f"{change.ref} was missing, and is made again"
             elif _applied(there) == _applied(change.manifest) and _pod(there) == _pod(change.manifest):
                 said = f"{change.ref} was changed by somebody else, and is put right"

@@ -14,7 +14,7 @@ from typing import Any
 
 from k8s.operator.rights import cluster_rules, lease_rules
 from tests.controlplane.client import ApiFailure, wait_until
-from tests.controlplane.cluster import Cluster
+from tests.controlplane.cluster import Cluster, ToolFailure
 
 ROOT = Path(__file__).parents[3]
 CRDS = ROOT / "k8s" / "helm" / "telltale" / "crds"
@@ -30,6 +30,16 @@ def install(cluster: Cluster) -> None:
     """Our CRDs."""
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
     cluster.kubectl("wait", "--for=condition=Established", "crd/rulepipelines.telltale.dev")
+    # Established is not served: for some moments the API server still says that it is initializing.
+    wait_until(lambda: _is_served(cluster), within=30, saying="RulePipelines are served")
+
+
+def _is_served(cluster: Cluster) -> bool:
+    try:
+        cluster.kubectl("get", "rulepipelines", "--all-namespaces")
+    except ToolFailure:
+        return False
+    return True
 
 
 def account(cluster: Cluster, namespace: str, to: Path) -> Path:
