@@ -29,7 +29,7 @@ from rules.engine import NOTHING, Fold, Registration, RegistrationError, RuleFai
 S = TypeVar("S")
 _SEPARATOR = b"\0"
 # Parts of a vehicle's state that are not the engine's: what the registry says of it, and the revision that
-# the state is of, where it went to another form on the way there.
+# the state is of, where it was ahead of the partition's when it was written.
 _REGISTRY = "@registry"
 _REVISION = "@revision"
 _MIGRATED_TOGETHER = 20
@@ -79,8 +79,8 @@ class VehicleLogic(Generic[S]):
         self._firing = PartitionFiring(Firing() if versions is None else versions.firing)
         self._failing = Failing() if versions is None else versions.failing
         self._is_counted = False
-        self._marked: set[str] = set()
-        """Vehicles whose state says which revision it is of."""
+        self._marks: dict[str, int] = {}
+        """Of vehicles whose state says which revision it is of, this revision."""
         self._outputs: Writer = writer or Outputs(stage)
         self._clocks = Clocks(revision=0 if versions is None else versions.current.revision)
         self._deadlines = Deadlines()
@@ -110,9 +110,9 @@ class VehicleLogic(Generic[S]):
             fold = self._fold
             mark = parts.get(_REVISION)
             if mark is not None:
-                self._marked.add(vehicle_id)
-                if self._versions is not None and int(mark) > self._clocks.revision:
-                    version = self._ahead[vehicle_id] = self._versions.version(int(mark))
+                revision = self._marks[vehicle_id] = int(mark)
+                if self._versions is not None and revision > self._clocks.revision:
+                    version = self._ahead[vehicle_id] = self._versions.version(revision)
                     fold = version.fold
             self._deadlines.arm(vehicle_id, fold.deadline_of(parts))
             if not self._is_counted:
@@ -137,6 +137,18 @@ class VehicleLogic(Generic[S]):
         prefix = vehicle_id.encode() + _SEPARATOR
         for part, packed in self._fold.changed(vehicle).items():
             self._changed[prefix + part.encode()] = packed
+        if self._migration is not None:
+            self._mark(vehicle_id, self._migration.after.revision)
+
+    def _mark(self, vehicle_id: str, revision: int) -> None:
+        """The vehicle's state is of this revision already, while that of others is not.
+
+        Of a state that has only been brought over, and is in the form that it had, this need not be known:
+        it is brought over once more after a crash, which changes nothing.
+        """
+        if self._marks.get(vehicle_id) != revision:
+            self._marks[vehicle_id] = revision
+            self._changed[vehicle_id.encode() + _SEPARATOR + _REVISION.encode()] = str(revision).encode()
 
     def _keep(self, vehicle_id: str, known: Registration | None) -> None:
         key = vehicle_id.encode() + _SEPARATOR + _REGISTRY.encode()
@@ -211,12 +223,10 @@ class VehicleLogic(Generic[S]):
         known = self._registered.get(vehicle_id, known)
         moment = Moment(self._clocks.live, self._clocks.received)
         moved = passage.move(vehicle_id, state, parts, known, moment, self._outcomes)
-        changed = moved.changed
-        if moved.is_marked:
-            self._marked.add(vehicle_id)
-            changed[_REVISION] = str(migration.after.revision).encode()
-        for part, value in changed.items():
+        for part, value in moved.changed.items():
             self._changed[vehicle_id.encode() + _SEPARATOR + part.encode()] = value
+        if moved.is_marked:
+            self._mark(vehicle_id, migration.after.revision)
         self._deadlines.arm(vehicle_id, self._fold.next_deadline(moved.state))
         if state is not None:
             self._vehicles[vehicle_id] = moved.state
@@ -367,8 +377,7 @@ class VehicleLogic(Generic[S]):
         del self._vehicles[vehicle_id]
         self._touched.discard(vehicle_id)
         self._deadlines.forget(vehicle_id)
-        if vehicle_id in self._marked:
-            self._marked.discard(vehicle_id)
+        if self._marks.pop(vehicle_id, None) is not None:
             self._changed[vehicle_id.encode() + _SEPARATOR + _REVISION.encode()] = None
         if self._registered.pop(vehicle_id, None) is not None:
             self._keep(vehicle_id, None)
