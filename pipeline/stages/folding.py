@@ -221,7 +221,7 @@ class VehicleLogic(Generic[S]):
         packed = parts.pop(_REGISTRY, None)
         known = NOTHING if packed is None else Registration.unpack(packed)
         known = self._registered.get(vehicle_id, known)
-        moment = Moment(self._clocks.live, self._clocks.received)
+        moment = Moment(self._clocks.live, self._clocks.received, migration.after.revision)
         moved = passage.move(vehicle_id, state, parts, known, moment, self._outcomes)
         for part, value in moved.changed.items():
             self._changed[vehicle_id.encode() + _SEPARATOR + part.encode()] = value

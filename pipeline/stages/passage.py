@@ -29,10 +29,11 @@ S = TypeVar("S")
 
 
 class Moment(NamedTuple):
-    """When vehicles go over: the partition's clocks, in milliseconds."""
+    """When vehicles go over: by the partition's clocks, in milliseconds, and to which revision."""
 
     live: int
     received: int
+    revision: int
 
 
 @dataclass(slots=True)

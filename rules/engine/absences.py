@@ -88,7 +88,10 @@ def pass_time(rule: Times, heard: Heard, told: Told, now: Now) -> Change | None:
         since = max(since, alert.ended_at)
     if over >= now.live or least >= now.received:
         return None
-    told.alert = Alert(phase=Phase.FIRING, since=since, fired_at=max(least, now.date(over)), by_silence=True)
+    fired_at = max(least, now.date(over))
+    told.alert = Alert(
+        phase=Phase.FIRING, since=since, fired_at=fired_at, by_silence=True, records=alert.records
+    )
     told.back_live = None
     return Change.FIRED
 

@@ -76,6 +76,7 @@ class Alert:
     id: bytes = b""
     ordinal: int = 0
     records: int = 0
+    """The number of the next record; not 0 where another set may have told of the alert before it fires."""
     fired_at: int = 0
     by_silence: bool = False
     rung: int = 0
@@ -162,7 +163,6 @@ def _hold(alert: Alert, rule: Times, seen: Observation) -> Change | None:
     alert.by_silence = seen.is_silence
     alert.ordinal = alert.ordinal + 1 if alert.last_since == alert.since else 0
     alert.last_since = alert.since
-    alert.records = 0
     alert.clear_since = alert.unknown_since = alert.ended_at = None
     alert.hits.clear()
     return Change.FIRED

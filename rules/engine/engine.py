@@ -262,8 +262,8 @@ class Engine:
         """Act for the vehicle in place of another set: what fires here alone is told."""
         at = self._pass_time(vehicle, Now(live_clock, received_clock), out)
         cause = Cause(received_clock, None, by="rules")
-        self._observer.announce(vehicle, others.open, at, cause, out)
-        self._watcher.announce(vehicle, others.open, at, cause, out)
+        self._observer.announce(vehicle, others, at, cause, out)
+        self._watcher.announce(vehicle, others, at, cause, out)
 
     def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
         """The rules whose alert fires for a vehicle that is packed. Raises StateFormatError."""

@@ -30,6 +30,8 @@ class Ongoing:
     """Alerts that fire by their ids, visits by rule and fence."""
     updates: Mapping[str, int] = field(default_factory=dict)
     """The next `update` of windows, by their ids."""
+    revision: int = 0
+    """At which one set acts in place of another: ids of what is told from then on are made with it."""
 
 
 class Fold(Protocol[S]):

@@ -5,18 +5,18 @@ sequences, then signals that turn stale or reach an age, samples that leave a wi
 or close. Within each, rules in the order of their names.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from operator import itemgetter
 
 from rules.engine.alerts import Alert, Change, Observation, Phase, end, observe
 from rules.engine.expressions import Expression
-from rules.engine.fold import Open
+from rules.engine.fold import Ongoing, Open
 from rules.engine.leaves import Leaves, Windows
 from rules.engine.masks import bits
 from rules.engine.memory import FOREVER, NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
 from rules.engine.programs import Programs
-from rules.engine.reports import Cause, Occasion, Reporter, failure
+from rules.engine.reports import Cause, Occasion, Reporter, failure, first_record
 from rules.engine.running import RunningRule
 from rules.engine.sequencer import Sequencer
 from rules.engine.shapes import Shape
@@ -304,7 +304,7 @@ class Observer:
             if change is Change.FIRED:
                 alert.rung = self._rung(vehicle, rule, look, out)
                 alert.id = self._new_id(vehicle, rule, alert)
-                occasion = Occasion("firing", alert.fired_at)
+                occasion = Occasion("firing", alert.fired_at, is_new=True)
             elif alert.phase is Phase.FIRING and alert.rung > 0:
                 rung = self._rung(vehicle, rule, look, out)
                 if rung < alert.rung:
@@ -318,8 +318,7 @@ class Observer:
         if occasion is not None:
             self.reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
         if alert.phase is Phase.RESTING:
-            alert.value = alert.peak = None
-            alert.id = b""
+            _rest(alert)
         vehicle.settle(rule.index, alert)
 
     def registered(
@@ -347,8 +346,7 @@ class Observer:
             if end(alert, at, reason) is not None:
                 occasion = Occasion("resolved", alert.ended_at or 0, reason.value)
                 self.reporter.report(vehicle, rule, alert, occasion, cause=cause, look=look, out=out)
-            alert.value = alert.peak = None
-            alert.id = b""
+            _rest(alert)
             vehicle.rules_changed |= 1 << index
             vehicle.settle(index, alert)
         for index in list(vehicle.sequences):
@@ -371,15 +369,18 @@ class Observer:
                 del vehicle.alerts[index]
 
     def announce(
-        self, vehicle: VehicleState, known: Mapping[str, Open], at: int, cause: Cause, out: list[Outcome]
+        self, vehicle: VehicleState, others: Ongoing, at: int, cause: Cause, out: list[Outcome]
     ) -> None:
-        """Act for the vehicle in place of another set: tell what fires, unless it is known as it is."""
-        look = Look(vehicle.memory, vehicle.vehicle_id, at)
+        """Act for the vehicle in place of another set: tell what fires, unless it is known as it is.
+
+        Of what is pending the other set may have told already, under the id that it will have here.
+        """
+        look, known = Look(vehicle.memory, vehicle.vehicle_id, at), others.open
         for index, alert in sorted(vehicle.alerts.items()):
+            alert.records = max(alert.records, first_record(others.revision))
+            vehicle.rules_changed |= 1 << index
             if alert.phase is not Phase.FIRING:
                 continue
-            alert.records = max(alert.records, self.reporter.first_record)
-            vehicle.rules_changed |= 1 << index
             rule = self._rules[index]
             occasion = Occasion("firing", alert.fired_at, is_new=alert.name not in known)
             if known.get(alert.name) != Open(rule.rule.name, rule.ladder[alert.rung][0]):
@@ -432,3 +433,10 @@ class Observer:
             peak = alert.peak
             if peak is None or (value < peak if rule.rule.lowest else value > peak):
                 alert.peak = value
+
+
+def _rest(alert: Alert) -> None:
+    """What the next alert of the rule begins without."""
+    alert.value = alert.peak = None
+    alert.id = b""
+    alert.records = 0

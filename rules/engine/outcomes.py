@@ -20,9 +20,14 @@ def alert_id(lineage: str, vehicle_id: str, starts_at: int, ordinal: int) -> uui
     return uuid.uuid5(_NAMESPACE, f"{lineage}\n{vehicle_id}\n{starts_at}\n{ordinal}")
 
 
-def action_id(alert: uuid.UUID, action: int, severity: str, upon: str) -> str:
-    """The id of what an action of an alert brought about: once for each severity that it is raised to."""
-    return str(uuid.uuid5(alert, f"{action}\n{severity}\n{upon}"))
+def action_id(alert: uuid.UUID, action: int, severity: str, upon: str, *, taken_over: int = 0) -> str:
+    """The id of what an action of an alert brought about: once for each severity that it is raised to.
+
+    `taken_over` is the revision at which another set began to act for the alert: what it does is not what the
+    set before it did.
+    """
+    more = f"\n{taken_over}" if taken_over else ""
+    return str(uuid.uuid5(alert, f"{action}\n{severity}\n{upon}{more}"))
 
 
 @dataclass(frozen=True, slots=True)

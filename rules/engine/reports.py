@@ -30,6 +30,11 @@ _RECORDS_BITS = 8
 """An alert has fewer records than this: one for each severity, and its end."""
 
 
+def first_record(revision: int) -> int:
+    """Of an alert that another set may have told of until this revision: no record has an id of those."""
+    return revision << _RECORDS_BITS
+
+
 @dataclass(slots=True)
 class Cause:
     """What made the engine look: a message, or silence. Times in milliseconds."""
@@ -49,7 +54,7 @@ class Occasion:
     at: int
     reason: str | None = None
     is_new: bool = False
-    """Of an alert that fires already: whoever is told of it does not know it by its id."""
+    """Whether whoever is told that it fires does not know it by its id."""
 
 
 class Named(Protocol):
@@ -88,8 +93,6 @@ class Reporter:
 
     def __init__(self, revision: int) -> None:
         self._revision = revision
-        self.first_record = revision << _RECORDS_BITS
-        """Of an alert that another revision has told of, too: no record has the id of one of the other's."""
 
     def report(
         self,
@@ -131,14 +134,15 @@ class Reporter:
             received_at=cause.received_at,
             sequence=sequence,
             group=group,
-            begins=occasion.is_new or (alert.records == 0 and not is_resolved),
+            begins=occasion.is_new,
         )
+        taken_over = alert.records >> _RECORDS_BITS
         alert.records += 1
         out.append(record)
         for index, (action, payload) in enumerate(rule.actions):
             if action.upon != occasion.upon:
                 continue
-            identifier = action_id(identity, index, severity, action.upon)
+            identifier = action_id(identity, index, severity, action.upon, taken_over=taken_over)
             if not isinstance(action, CommandAction):
                 out.append(PublishRecord(identifier, action.topic, record))
                 continue

@@ -135,7 +135,7 @@ class Sequencer:
             steps = tuple((sequence.names[mark.step], mark.first_at, mark.last_at) for mark in ending.marks)
             facts = SequenceFacts(ending.is_match, steps)
             for upon, reason in (("firing", None), ("resolved", "cleared")):
-                occasion = Occasion(upon, ending.at, reason)
+                occasion = Occasion(upon, ending.at, reason, is_new=upon == "firing")
                 self._reporter.report(
                     vehicle, face, alert, occasion, cause=cause, look=look, out=out, sequence=facts
                 )

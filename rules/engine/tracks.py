@@ -8,7 +8,7 @@ a prefix of their own.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from rules.engine.aggregation.sources import GroupSample
@@ -224,19 +224,22 @@ def switch(
     leaving: tuple[Fold[S], S],
     taking: tuple[Fold[S], S],
     reason: str,
-    clocks: tuple[int, int],
+    moment: tuple[int, int, int],
     out: list[Any],
 ) -> None:
-    """Another fold acts for a vehicle from now on. `clocks` are live and received.
+    """Another fold acts for a vehicle from now on: by the clocks, live and received, and at a revision.
 
     What fires under both goes on without a word. Where a rule fires under both as another alert, the one
     ends, the other begins, and neither acts: what is to be done about that rule has been done.
     """
-    (old, left), (new, taken), (live, received) = leaving, taking, clocks
+    (old, left), (new, taken), (live, received, revision) = leaving, taking, moment
     old.advance(left, live, received, out)
     unheard: list[Any] = []
     new.advance(taken, live, received, unheard)
-    before, after = old.ongoing(left), new.ongoing(taken)
+    before, after = (
+        replace(old.ongoing(left), revision=revision),
+        replace(new.ongoing(taken), revision=revision),
+    )
     told: list[Any] = []
     old.hand_over(left, after, reason, live, received, told)
     new.take_over(taken, before, reason, live, received, told)

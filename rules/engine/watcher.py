@@ -5,14 +5,14 @@ share it. All ears of a vehicle are open from its first message on, so a signal 
 too. Late messages are heard: this is about arrival.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from rules.engine.absences import Heard, Now, Told, due, end, hear, means_nothing, pass_time
 from rules.engine.alerts import Change, Phase
-from rules.engine.fold import Open
+from rules.engine.fold import Ongoing, Open
 from rules.engine.memory import FOREVER, NEVER, Look
 from rules.engine.outcomes import Outcome, alert_id
-from rules.engine.reports import Cause, Occasion, Reporter, failure
+from rules.engine.reports import Cause, Occasion, Reporter, failure, first_record
 from rules.engine.running import RunningAbsence
 from rules.engine.vehicle import VehicleState
 from rules.language.values import UNKNOWN
@@ -121,17 +121,20 @@ class Watcher:
                 del vehicle.absences[index]
 
     def announce(
-        self, vehicle: VehicleState, known: Mapping[str, Open], at: int, cause: Cause, out: list[Outcome]
+        self, vehicle: VehicleState, others: Ongoing, at: int, cause: Cause, out: list[Outcome]
     ) -> None:
-        """Act for the vehicle in place of another set: tell silences that fire, unless known as they are."""
-        look = Look(vehicle.memory, vehicle.vehicle_id, at)
-        for index, told in sorted(vehicle.absences.items()):
+        """Act for the vehicle in place of another set: tell silences that fire, unless known as they are.
+
+        Of a silence that goes on the other set may have told already, under the id that it will have here.
+        """
+        look, known = Look(vehicle.memory, vehicle.vehicle_id, at), others.open
+        for absence in vehicle.program.absences if vehicle.heard else ():
+            told = vehicle.absences.setdefault(absence.index, Told())
             alert = told.alert
+            alert.records = max(alert.records, first_record(others.revision))
+            vehicle.absences_changed |= 1 << absence.index
             if alert.phase is not Phase.FIRING:
                 continue
-            alert.records = max(alert.records, self._reporter.first_record)
-            vehicle.absences_changed |= 1 << index
-            absence = self._absences[index]
             occasion = Occasion("firing", alert.fired_at, is_new=alert.name not in known)
             if known.get(alert.name) != Open(absence.rule.name, absence.ladder[alert.rung][0]):
                 self._reporter.report(vehicle, absence, alert, occasion, cause=cause, look=look, out=out)
@@ -181,7 +184,7 @@ class Watcher:
             lineage = f"absence/{name}@{absence.rule.lineage}"
             alert.id = alert_id(lineage, vehicle.vehicle_id, alert.since, alert.ordinal).bytes
             alert.rung = self._rung(vehicle, absence, look, out)
-            occasion = Occasion("firing", alert.fired_at)
+            occasion = Occasion("firing", alert.fired_at, is_new=True)
         elif change.ends:
             occasion = Occasion("resolved", alert.ended_at or 0, change.value)
         else:
@@ -191,6 +194,7 @@ class Watcher:
         if alert.phase is Phase.RESTING:
             alert.value = alert.peak = None
             alert.id = b""
+            alert.records = 0
 
     def _rung(self, vehicle: VehicleState, absence: RunningAbsence, look: Look, out: list[Outcome]) -> int:
         """The first step of the ladder that holds; the last one where none does."""

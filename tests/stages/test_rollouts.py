@@ -476,6 +476,59 @@ def test_a_candidate_with_the_same_documents_changes_nothing(seed: int) -> None:
     assert sorted(map(str, _facts(still))) == sorted(map(str, _facts(tried)))
 
 
+Line = tuple[tuple[str, ...], dict[str, int]]
+"""The documents of a revision, and where the state of its rules began."""
+
+
+def following(head: Line, texts: tuple[str, ...], revision: int, dice: random.Random) -> Line:
+    """Some rules of the next revision go on with the state that they have at the head, the others begin."""
+    there = {name for name in NAMES if any(f"name: {name}}}" in text for text in head[0])}
+    return texts, {
+        name: head[1][name] if name in there and dice.random() < 0.8 else revision for name in NAMES
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_no_two_records_have_one_id_over_any_way_of_revisions(seed: int) -> None:
+    """Nor two commands; and nothing ends that had not begun. With crashes in between."""
+    dice = random.Random(seed)
+    acting = FAST.replace("for: 5s", "for: 5s, actions: [{command: {name: slow}}]")
+    sets: list[tuple[str, ...]] = [
+        *SETS,
+        (acting, ACTING),
+        (acting, ACTING.replace("> 50", "> 20")),
+        (acting.replace("5s,", "20s,"),),
+    ]
+    head: Line = (dice.choice(sets), LINEAGES)
+    stable, won = head, 0
+    run = Partition(*head[0])
+    run.wait(1)
+    for revision in range(2, 8):
+        play(run, script(dice, dice.randint(0, 12)), dice)
+        is_candidate = run.versions.current.tracks is not None
+        kind = dice.choice(["roll_out", "roll_out", "apply", "back" if is_candidate else "apply"])
+        if kind == "back":
+            head = stable
+        else:
+            head = following(head, dice.choice([head[0], dice.choice(sets)]), revision, dice)
+        if kind == "roll_out":
+            share = Rollout(dice.choice([30.0, 60.0, 100.0]))
+            run.roll_out(revision, *head[0], lineages=head[1], rollout=share)
+        else:
+            won = revision - 1 if is_candidate and kind == "apply" else won
+            run.apply(revision, *head[0], lineages=head[1], promoted=won)
+            stable = head
+        if dice.random() < 0.5:
+            run.wait(1)
+    play(run, script(dice, 12), dice)
+    run.wait(60)
+    world(run.all_told)
+    commands: dict[str, Any] = {}
+    for command in values(run.all_told, "vehicle.commands"):
+        assert commands.setdefault(command["id"], command) == command, "two commands have one id"
+
+
 def _facts(run: Partition) -> list[tuple[Any, ...]]:
     keys = ("id", "rule", "state", "severity", "startsAt", "firedAt", "endsAt", "reason", "value")
     return [tuple(it[key] for key in keys) for it in values(run.all_told)]

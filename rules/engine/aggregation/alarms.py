@@ -13,10 +13,10 @@ from rules.engine.aggregation.vehicle import Alerted, Status, Windows
 from rules.engine.alerts import Alert
 from rules.engine.events import Position
 from rules.engine.expressions import Expression
-from rules.engine.fold import Open
+from rules.engine.fold import Ongoing, Open
 from rules.engine.memory import Look, Memory, layout_for
 from rules.engine.outcomes import RuleFailure, alert_id
-from rules.engine.reports import Cause, Occasion, Reporter
+from rules.engine.reports import Cause, Occasion, Reporter, first_record
 from rules.engine.ruleset import Alarm
 from rules.engine.running import Face
 from rules.language.values import UNKNOWN
@@ -84,9 +84,10 @@ class RunningAlarm:
         if holds and not alerted.is_firing:
             alerted.ordinal = alerted.ordinal + 1 if alerted.since == status.start else 0
             alerted.since, alerted.fired_at, alerted.is_firing = status.start, status.end, True
-            alerted.records, alerted.peak = 0, None
+            alerted.peak = None
             self._measure(alerted)
-            self._report(bearer, alerted, Occasion("firing", status.end), cause, look, reporter, out)
+            occasion = Occasion("firing", status.end, is_new=True)
+            self._report(bearer, alerted, occasion, cause, look, reporter, out)
         elif holds:
             self._measure(alerted)
         elif alerted.is_firing:
@@ -124,14 +125,18 @@ class RunningAlarm:
         reporter: Reporter,
         out: list[Any],
         *,
-        known: Mapping[str, Open],
+        others: Ongoing,
     ) -> None:
-        """Another set has acted for the vehicle: tell what fires here, unless it is known as it is."""
-        alerted = windows.alerted
-        if alerted is None or not alerted.is_firing:
-            return
-        alerted.records = max(alerted.records, reporter.first_record)
+        """Another set has acted for the vehicle: tell what fires here, unless it is known as it is.
+
+        Of a window that is yet to be corrected the other set may have told what is told here then.
+        """
+        alerted = windows.alerted = windows.alerted or Alerted()
+        alerted.records = max(alerted.records, first_record(others.revision))
         windows.changed = True
+        if not alerted.is_firing:
+            return
+        known = others.open
         name = self.id_of(bearer.vehicle_id, windows)
         if known.get(name) != Open(self._face.rule.name, self.severity):
             look = Look(Memory.empty(_NO_SIGNALS), bearer.vehicle_id, alerted.fired_at)
@@ -150,6 +155,7 @@ class RunningAlarm:
     ) -> None:
         self._report(bearer, alerted, occasion, cause, look, reporter, out)
         alerted.is_firing = False
+        alerted.records = 0
 
     def _measure(self, alerted: Alerted) -> None:
         """The peak is the highest value; the lowest, where low ones are the bad ones."""

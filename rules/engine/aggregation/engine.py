@@ -197,12 +197,7 @@ class AggregationEngine:
         self.advance(vehicle, live_clock, received_clock, out)
         subject, cause = self._subject(vehicle), Cause("rules", received_clock)
         for index, windows in sorted(vehicle.windows.items()):
-            rule = self.rules[index]
-            for key, status in windows.windows.items():
-                told = others.updates.get(window_id(rule.lineage, vehicle.vehicle_id, key), 0)
-                if told > status.update:
-                    status.update, windows.changed = told, True
-            self.teller.announce(subject, rule, windows, cause, out, known=others.open)
+            self.teller.announce(subject, self.rules[index], windows, cause, out, others=others)
 
     def firing_of(self, parts: Mapping[str, bytes]) -> list[str]:
         """The rules whose alert fires for a vehicle that is packed. Raises StateFormatError."""

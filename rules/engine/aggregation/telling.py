@@ -12,10 +12,10 @@ from rules.engine.aggregation.alarms import Bearer
 from rules.engine.aggregation.records import AggregateRecord, window_id
 from rules.engine.aggregation.running import RunningAggregation, operand
 from rules.engine.aggregation.vehicle import Status, Windows
-from rules.engine.fold import Open
+from rules.engine.fold import Ongoing
 from rules.engine.memory import FOREVER
 from rules.engine.outcomes import RuleFailure
-from rules.engine.reports import Reporter
+from rules.engine.reports import Reporter, first_record
 
 _CLOSE, _FINAL, _TELL = 0, 1, 2
 
@@ -208,12 +208,21 @@ class Teller:
         cause: Cause,
         out: list[Any],
         *,
-        known: Mapping[str, Open],
+        others: Ongoing,
     ) -> None:
-        """Tell of an alert that fires, unless it is known; its records go on from those of all others."""
+        """Act in place of another set: tell of an alert that fires, unless it is known.
+
+        Updates go on from the other's. Of a window that it does not have any more it may have told anything.
+        """
+        for key, status in windows.windows.items():
+            told = others.updates.get(window_id(rule.lineage, subject.id, key))
+            if told is None and status.closed:
+                told = first_record(others.revision)
+            if told is not None and told > status.update:
+                status.update, windows.changed = told, True
         if rule.alarm is not None:
             why = reports.Cause(cause.received_at, None, cause.by)
-            rule.alarm.announce(subject.bearer, windows, why, self._reporter, out, known=known)
+            rule.alarm.announce(subject.bearer, windows, why, self._reporter, out, others=others)
 
 
 def in_order(windows: Windows) -> list[Status]:
