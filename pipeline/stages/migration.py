@@ -33,8 +33,8 @@ class Migration(Generic[S]):
     ) -> None:
         self.after = after
         self.vehicles = vehicles
-        self.waiting = set(every)
-        self._order = deque(self.waiting)
+        self._order = deque(dict.fromkeys(every))
+        self.waiting = set(self._order)
         self._ahead = ahead
         self._passages = {it.revision: Passage(it, after) for it in (before, *ahead.values())}
         self._before = before.revision
