@@ -162,6 +162,7 @@ class Pod:
             "HOSTNAME": meta["name"],
             **around.environment,
             "TELLTALE_HTTP_HOST": around.address,
+            "TELLTALE_RESOURCES_WEBHOOK_HOST": around.address,
             **image.environment,
         }
         found = await variables(seen, spec, base, around.fetch)
