@@ -95,7 +95,7 @@ def _spec(
     place: Path = (*path, "geometry")
     kind, coordinates = _plain(geometry.value.get("type")), geometry.value.get("coordinates")
     sizes = {"Point": "radiusMeters", "LineString": "widthMeters"}
-    if kind in sizes:
+    if isinstance(kind, str) and kind in sizes:
         size = sizes[kind]
         if size not in properties:
             message = f"a {kind} is a fence only with the property {size}"

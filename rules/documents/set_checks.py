@@ -12,7 +12,7 @@ from rules.documents.diagnostics import Diagnostic, quote
 
 _ALONE = ("Geofence", "CommandType")
 """Kinds that mean something without signals."""
-OF_THE_SET = frozenset(("SignalCatalog", "CommandType", "Rollout"))
+OF_THE_SET = frozenset(("SignalCatalog", "Rollout"))
 """Kinds that say something about all rules there are, and so are no tenant's."""
 
 

@@ -207,9 +207,7 @@ def test_every_process_tells_wrong_settings_and_ends_with_two(here: Here, name: 
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "operator", "uplink"]
-)
+@pytest.mark.parametrize("name", ["aggregations", "alerts", "downlink", "geofences", "normalize", "uplink"])
 def test_every_process_ends_with_three_when_kafka_does_not_come(tmp_path: Path, name: str) -> None:
     done = telltale(
         "run",
