@@ -106,11 +106,13 @@ def test_an_operator_killed_at_any_moment_continues_where_it_was(
     last = start(**SHORTEST)
     last.wait_for_lead()
     try:
-        pipeline.wait_up(3)
+        # Which revision that is, is left to chance: who was killed before the first write recorded none.
+        pipeline.wait_up()
     except AssertionError as failure:
         raise AssertionError(f"seed {seed}: {failure}") from None
     assert set(pipeline.images().values()) == {"3"}, seed
     kept = sorted(each["revision"] for each in pipeline.resources("apps/v1", "controllerrevisions"))
-    assert kept[-1] == 3, (seed, kept)
+    assert kept == list(range(1, len(kept) + 1)), (seed, kept)
+    assert pipeline.status["revision"] == kept[-1] <= 3, (seed, kept)
     pipeline.delete()
     wait_until(lambda: not pipeline.exists)
