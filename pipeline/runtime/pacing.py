@@ -8,6 +8,8 @@ Times are the loop's seconds and are arguments; a test is a list of times.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -82,3 +84,49 @@ class Budget:
         step = 1.0 / self.per_second
         self._free_at = max(self._free_at, now - self.burst * step) + step
         return max(0.0, self._free_at - now)
+
+
+class Turns:
+    """Which partitions of a worker are in a transaction: half of them at most, the others process meanwhile.
+
+    A partition judges nothing while it commits. Partitions that began together, or changed their rules
+    together, would commit together for ever, and the whole worker would pause each time.
+    """
+
+    def __init__(self) -> None:
+        self._members: set[int] = set()
+        self._inside: set[int] = set()
+        self._waiting: dict[int, Callable[[], None]] = {}
+
+    def join(self, partition: int) -> None:
+        """It is at work from now on."""
+        self._members.add(partition)
+
+    def leave(self, partition: int) -> None:
+        """It is not any more."""
+        self._members.discard(partition)
+        self._waiting.pop(partition, None)
+        self._wake()
+
+    def is_free(self, partition: int, wake: Callable[[], None]) -> bool:
+        """Whether it may begin; if not, `wake` is called when it may ask again."""
+        if len(self._inside) < max(1, len(self._members) // 2):
+            self._waiting.pop(partition, None)
+            return True
+        self._waiting[partition] = wake
+        return False
+
+    @contextlib.contextmanager
+    def taken(self, partition: int) -> Iterator[None]:
+        """While it is in a transaction; nobody who must commit is kept from it."""
+        self._inside.add(partition)
+        self._waiting.pop(partition, None)
+        try:
+            yield
+        finally:
+            self._inside.discard(partition)
+            self._wake()
+
+    def _wake(self) -> None:
+        for wake in tuple(self._waiting.values()):
+            wake()

@@ -205,6 +205,7 @@ class Partition:
     def _begin(self, session: Session, began: float) -> None:
         self._shared.metrics.restore.observe(self._shared.clock() - began)
         self._session = session
+        self._shared.turns.join(self.number)
         self._seen = None
         self.without_session_since = None
         self.trouble = None
@@ -214,6 +215,7 @@ class Partition:
     def _end(self, session: Session | None) -> None:
         """Whatever the reason: nothing of the session is used again, unless it was parked."""
         self._session = None
+        self._shared.turns.leave(self.number)
         if session is not None and (left := getattr(session.logic, "left", None)) is not None:
             left()
         self._empty_inbox()
@@ -249,11 +251,14 @@ class Partition:
                 if due is not None:
                     await self._checkpoint(session)
                 return
-            if due is not None and due <= now:
+            is_due = due is not None and due <= now
+            if is_due and self._may_commit(session):
                 await self._checkpoint(session)
             elif self._inbox:
                 await self._take(session, self._next_batch())
             else:
+                if is_due:
+                    due = None  # it is told when the turn is its own
                 self._news.clear()
                 wake = min((at for at in (due, self._awaits_until) if at is not None), default=None)
                 with contextlib.suppress(TimeoutError):
@@ -316,7 +321,7 @@ class Partition:
                 return
             behind = self._is_behind(len(records) - done)
             due = due_at(pace, session.pending, self._last_commit, behind)
-            if due is not None and due <= clock():
+            if due is not None and due <= clock() and self._may_commit(session):
                 await self._checkpoint(session)
 
     def _fit_slice(self, took: float, records: int) -> None:
@@ -326,14 +331,21 @@ class Partition:
         elif took < _SLICE_S / 4 and records >= self._slice:
             self._slice = min(4_096, self._slice * 2)
 
+    def _may_commit(self, session: Session) -> bool:
+        """Whether it is this partition's turn, or too much waits to be committed."""
+        if session.pending.records >= self._shared.pace.most_records:
+            return True
+        return self._shared.turns.is_free(self.number, self._news.set)
+
     async def _checkpoint(self, session: Session) -> None:
         """Commit what is owed, as one transaction."""
-        delay = self._shared.budget.delay(self._shared.clock())
-        if delay > 0 and not self._releasing:
-            await asyncio.sleep(delay)
-        began = self._shared.clock()
-        await commit_session(session)
-        ended = self._shared.clock()
+        with self._shared.turns.taken(self.number):
+            delay = self._shared.budget.delay(self._shared.clock())
+            if delay > 0 and not self._releasing:
+                await asyncio.sleep(delay)
+            began = self._shared.clock()
+            await commit_session(session)
+            ended = self._shared.clock()
         self._last_commit = Commit(ended, ended - began)
         self._suspicion.passed(session.positions)
 

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from pipeline.process.names import changelog_topic, topic_name
 from pipeline.runtime.metrics import StageMetrics
-from pipeline.runtime.pacing import Budget, Pace
+from pipeline.runtime.pacing import Budget, Pace, Turns
 from pipeline.runtime.stage import Stage
 from pipeline.runtime.transactions import Packed
 
@@ -106,6 +106,7 @@ class Shared:
     """Partition counts, by logical name."""
     pace: Pace = field(default_factory=Pace)
     budget: Budget = field(default_factory=Budget)
+    turns: Turns = field(default_factory=Turns)
     inputs: dict[str, str] = field(init=False)
     """Kafka's name of each input, by logical name."""
     logical: dict[str, str] = field(init=False)

@@ -23,7 +23,14 @@ class Member:
     """One worker process, of which there may be several."""
 
     def __init__(
-        self, kafka: FakeKafka, logic: Any, seed: int = 1, *, honest: bool = False, **options: Any
+        self,
+        kafka: FakeKafka,
+        logic: Any,
+        seed: int = 1,
+        *,
+        honest: bool = False,
+        partitions: int = 1,
+        **options: Any,
     ) -> None:
         self.group = FakeGroup(kafka, random.Random(seed), honest=honest)
         self.log = FakeLog(kafka)
@@ -38,10 +45,10 @@ class Member:
             stage=stage(logic, **options),
             prefix="",
             group_id="telltale.counting",
-            count=1,
+            count=partitions,
             topic_ids=dict.fromkeys(options.get("inputs", (INPUT,)), "one"),
             limits={},
-            partitions={OUTPUT: 1, DEAD: 1},
+            partitions={OUTPUT: partitions, DEAD: 1},
             group=self.group,
             log=self.log,
             start_producer=start_producer,
@@ -53,7 +60,8 @@ class Member:
         self.watch = asyncio.create_task(self.worker.watch())
 
     async def take(self, generation: int) -> None:
-        tps = [TopicPartition(topic, 0) for topic in self.shared.inputs.values()]
+        count = self.shared.count
+        tps = [TopicPartition(topic, it) for topic in self.shared.inputs.values() for it in range(count)]
         self.group.give(tps, generation)
         await self.worker.assigned(tps, generation)
 

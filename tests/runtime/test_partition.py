@@ -1,6 +1,7 @@
 """One partition through take-over, trouble and release, in virtual time on the fake Kafka."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -653,3 +654,57 @@ def test_slow_logic_gets_fewer_records_at_a_time_and_quick_logic_more() -> None:
     assert max(slow[2:]) * 0.001 <= 0.04
     quick = run_warped(scenario(0.000_001))
     assert max(quick) == 2_000
+
+
+@pytest.mark.parametrize(("partitions", "most"), [(1, 1), (2, 1), (3, 1), (4, 2)])
+def test_half_of_the_partitions_commit_at_a_time_and_the_others_judge_meanwhile(
+    partitions: int, most: int
+) -> None:
+    committing: set[int] = set()
+    together: list[int] = []
+    judged_meanwhile: list[int] = []
+
+    class Watching(Counting):
+        def process(self, topic: str, records: Sequence[Any], out: list[Any]) -> None:
+            assert self.partition not in committing
+            judged_meanwhile.append(len(committing))
+            super().process(topic, records, out)
+
+    async def scenario() -> None:
+        kafka = FakeKafka()
+        member = Member(kafka, Watching, honest=True, partitions=partitions)
+        start = member.shared.start_producer
+
+        async def start_slow(partition: int) -> Any:
+            producer: Any = await start(partition)
+            commit = producer.commit
+
+            async def slow(*given: Any) -> Any:
+                committing.add(partition)
+                together.append(len(committing))
+                try:
+                    await asyncio.sleep(0.3)
+                    return await commit(*given)
+                finally:
+                    committing.discard(partition)
+
+            producer.commit = slow
+            return producer
+
+        member.shared.start_producer = start_slow
+        await member.take(1)
+        await member.run(1)
+        for _ in range(200):
+            for partition in range(partitions):
+                kafka.append(INPUT, partition, b"a", b"x")
+            await member.run(0.05)
+        assert max(together) == most
+        assert (max(judged_meanwhile) > 0) == (partitions > 1)
+        await member.give_up()
+        for partition in range(partitions):
+            assert kafka.offsets[INPUT, partition][0] > 150
+            outputs = [json.loads(each.value or b"")["count"] for each in kafka.records(OUTPUT, partition)]
+            assert outputs == list(range(1, kafka.offsets[INPUT, partition][0] + 1))
+        await member.die()
+
+    run_warped(scenario())

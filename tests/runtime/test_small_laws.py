@@ -1,5 +1,7 @@
 """The pure parts: chain rule, pacing, suspicion, sharing out, formats, fail points, logs."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from pipeline.runtime.batches import Batch, Verdict, judge
 from pipeline.runtime.changelog import marker_record, state_record
 from pipeline.runtime.failpoints import Failpoints
 from pipeline.runtime.failures import TooLarge
-from pipeline.runtime.pacing import Budget, Commit, Pace, Pending, due_at
+from pipeline.runtime.pacing import Budget, Commit, Pace, Pending, Turns, due_at
 from pipeline.runtime.suspicion import Suspicion
 from pipeline.runtime.transactions import Packed
 from tests.runtime.fake_kafka import FakeRecord
@@ -79,6 +81,32 @@ def test_no_second_has_more_transactions_than_the_budget(gaps: list[float]) -> N
         slots.append(now + budget.delay(now))
     for slot in slots:
         assert sum(slot <= other < slot + 1.0 for other in slots) <= 50 + 5 + 1
+
+
+def test_whoever_waits_for_its_turn_is_told_and_who_must_commit_waits_for_none() -> None:
+    turns, told = Turns(), []
+    for partition in range(4):
+        turns.join(partition)
+    with contextlib.ExitStack() as inside:
+        for partition in (0, 1):
+            assert turns.is_free(partition, lambda: None)
+            inside.enter_context(turns.taken(partition))
+        assert not turns.is_free(2, lambda: told.append(2))
+        assert not turns.is_free(3, lambda: told.append(3))
+        turns.leave(3)
+        assert told == [2]  # half of three is no more than of four: it asks, and waits again
+        assert not turns.is_free(2, lambda: told.append(2))
+        with turns.taken(2):
+            pass
+        assert told == [2]
+    assert turns.is_free(2, lambda: None)
+
+
+def test_a_partition_that_is_alone_has_its_turn() -> None:
+    turns = Turns()
+    assert turns.is_free(0, lambda: None)
+    turns.join(0)
+    assert turns.is_free(0, lambda: None)
 
 
 # -- suspicion ---------------------------------------------------------------------------------------------
