@@ -159,7 +159,7 @@ class Follower:
                 self.versions.know(stable)
         with _short_turns():
             rules = await asyncio.to_thread(revisions.rule_set, number)
-            make = partial(self.versions.compile, number, rules, stable=stable, promoted=manifest.promoted)
+            make = partial(self.versions.compile, number, rules, stable=stable, winners=revisions.winners())
             version = await asyncio.to_thread(make)
             # The first vehicle makes what all of them share, which takes a tenth of a second.
             await asyncio.to_thread(version.fold.new_vehicle, "")

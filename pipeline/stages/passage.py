@@ -55,7 +55,7 @@ class Passage(Generic[S]):
     def __init__(self, before: Version[S], after: Version[S]) -> None:
         self.before, self.after = before, after
         self._found: dict[tuple[int, int], frozenset[str]] = {}
-        self.has_won = before.stable is not None and after.promoted >= before.revision
+        self.has_won = before.stable is not None and before.revision in after.winners
         """The candidate of before has become what all vehicles run."""
         is_same = after.stable is not None and after.stable.revision == before.base.revision
         self._candidate_goes_on = self.has_won or (before.stable is not None and is_same)

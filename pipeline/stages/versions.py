@@ -44,8 +44,8 @@ class Version(Generic[S]):
     """The revision that acts for the vehicles that this one, a candidate, does not have; None: it has all."""
     lineages: Mapping[str, tuple[str, int]]
     """Of each rule its kind, and the revision at which its state began."""
-    promoted: int = 0
-    """The newest candidate that became what all vehicles run, at this revision or before it."""
+    winners: frozenset[int] = frozenset()
+    """The candidates that became what all vehicles run, at this revision or before it."""
 
     @property
     def base(self) -> Version[S]:
@@ -64,7 +64,7 @@ def version_of(
     make: Callable[[RuleSet], Fold[S]],
     *,
     stable: Version[S] | None = None,
-    promoted: int = 0,
+    winners: frozenset[int] = frozenset(),
 ) -> Version[S]:
     """Make a version, with `stable` of a candidate; slow for many rules, and safe in a thread."""
     engine = make(rules)
@@ -72,7 +72,7 @@ def version_of(
     fold: Fold[Any] = alone
     if stable is not None and rules.rollout is not None:
         fold = Tracks(stable.alone, alone, rules.rollout, time.perf_counter_ns)
-    return Version(revision, rules, fold, engine, alone, stable, _lineages(rules), promoted)
+    return Version(revision, rules, fold, engine, alone, stable, _lineages(rules), winners)
 
 
 class Versions(Generic[S]):
@@ -92,10 +92,15 @@ class Versions(Generic[S]):
         """Of the log, whether it could be compiled or not."""
 
     def compile(
-        self, revision: int, rules: RuleSet, *, stable: Version[S] | None = None, promoted: int = 0
+        self,
+        revision: int,
+        rules: RuleSet,
+        *,
+        stable: Version[S] | None = None,
+        winners: frozenset[int] = frozenset(),
     ) -> Version[S]:
         """Make a version; slow for many rules, and safe in a thread."""
-        return version_of(revision, rules, self._make, stable=stable, promoted=promoted)
+        return version_of(revision, rules, self._make, stable=stable, winners=winners)
 
     def know(self, version: Version[S]) -> None:
         """Remember a revision for those that ask for it; of many the newest, and what runs."""

@@ -180,6 +180,10 @@ class Revisions:
         ended = min((number for number in plain if number <= self.head), default=0)
         return ended > 0 and self.manifests[ended].promoted >= candidate
 
+    def winners(self) -> frozenset[int]:
+        """The candidates that have won, of those that are kept."""
+        return frozenset(it for it, each in self.manifests.items() if each.stable and self.has_won(it))
+
     def previous(self) -> int:
         """The plain revision whose documents ran before the head's: where a way back leads; 0 for none."""
         number, gone = self.head, self.manifests.get(self.head)

@@ -62,10 +62,11 @@ class Partition:
 
     def roll_out(self, revision: int, *texts: str, **more: Any) -> None:
         stable = self.versions.current.base
-        self.apply(revision, *texts, stable=stable, promoted=self.versions.current.promoted, **more)
+        self.apply(revision, *texts, stable=stable, winners=self.versions.current.winners, **more)
 
     def promote(self, revision: int, *texts: str, **more: Any) -> None:
-        self.apply(revision, *texts, promoted=self.versions.current.revision, **more)
+        current = self.versions.current
+        self.apply(revision, *texts, winners=current.winners | {current.revision}, **more)
 
     def begin(self) -> VehicleLogic[VehicleState]:
         logic = VehicleLogic("alerts", self.versions.current.fold, Counts(), versions=self.versions)
@@ -208,6 +209,18 @@ def test_a_rollback_ends_what_the_candidate_alone_fires() -> None:
     run.roll_out(2, COOLER)
     run.say(TAKEN[0], heat=30.0)
     run.apply(3, HOT)
+    made = run.wait(1)
+    assert brief(made) == [("hot", TAKEN[0], "resolved", "rolledBack", 2)]
+
+
+def test_who_sleeps_through_a_rollback_and_the_next_promotion_does_not_take_the_one_for_the_other() -> None:
+    run = Partition(HOT)
+    run.wait(1)
+    run.roll_out(2, COOLER)
+    run.say(TAKEN[0], heat=30.0)
+    run.apply(3, HOT)
+    run.roll_out(4, HOT)
+    run.promote(5, HOT)
     made = run.wait(1)
     assert brief(made) == [("hot", TAKEN[0], "resolved", "rolledBack", 2)]
 
@@ -501,7 +514,9 @@ def test_no_two_records_have_one_id_over_any_way_of_revisions(seed: int) -> None
         (acting.replace("5s,", "20s,"),),
     ]
     head: Line = (dice.choice(sets), LINEAGES)
-    stable, won = head, 0
+    stable = head
+    running: frozenset[int] = frozenset()
+    winners: frozenset[int] = frozenset()
     run = Partition(*head[0])
     run.wait(1)
     for revision in range(2, 8):
@@ -515,9 +530,11 @@ def test_no_two_records_have_one_id_over_any_way_of_revisions(seed: int) -> None
         if kind == "roll_out":
             share = Rollout(dice.choice([30.0, 60.0, 100.0]))
             run.roll_out(revision, *head[0], lineages=head[1], rollout=share)
+            running |= {revision}
         else:
-            won = revision - 1 if is_candidate and kind == "apply" else won
-            run.apply(revision, *head[0], lineages=head[1], promoted=won)
+            winners |= running if kind == "apply" else frozenset()
+            running = frozenset()
+            run.apply(revision, *head[0], lineages=head[1], winners=winners)
             stable = head
         if dice.random() < 0.5:
             run.wait(1)

@@ -75,9 +75,9 @@ class Run:
         self.versions.switch(version_of(revision, rules, self.make, stable=stable))
         return self.tick(0)
 
-    def apply(self, revision: int, text: str, promoted: int = 0) -> list[Output]:
+    def apply(self, revision: int, text: str, *winners: int) -> list[Output]:
         rules = self.rules(revision, text)
-        self.versions.switch(version_of(revision, rules, self.make, promoted=promoted))
+        self.versions.switch(version_of(revision, rules, self.make, winners=frozenset(winners)))
         return self.tick(0)
 
     def say(self, **what: Any) -> list[Output]:
@@ -172,7 +172,7 @@ def test_a_visit_that_both_have_goes_on_without_a_word() -> None:
     run.say(position=fix(500))
     run.say(position=fix(50))
     assert told(run.roll_out(2, fence(300))) == []
-    assert told(run.apply(3, fence(300), promoted=2)) == []
+    assert told(run.apply(3, fence(300), 2)) == []
     assert [it[1:] for it in told(run.say(position=fix(500)))] == [("exit", None), ("exit", None)]
 
 
@@ -209,7 +209,7 @@ def test_groups_stay_with_the_stable_revision_until_the_promotion() -> None:
     made = told(run.tick(12)) + told(run.tick(1))
     assert ("vehicle.aggregates", 50.0, 0) in made
     assert not [it for it in made if it[0] == "vehicle.alerts"]
-    run.apply(3, figures(40, by_model=True), promoted=2)
+    run.apply(3, figures(40, by_model=True), 2)
     run.tick()
     run.say(signals={"Vehicle.Speed": 55.0})
     made = told(run.tick(12)) + told(run.tick(1))
