@@ -14,6 +14,7 @@ from pipeline.runtime.dead_letters import dead_letter
 from pipeline.runtime.failures import RulesChanged
 from pipeline.runtime.stage import Output, Record
 from pipeline.stages.aggregation_counts import AggregationCounts
+from pipeline.stages.firing import PartitionFiring
 from pipeline.stages.folding import VehicleLogic
 from pipeline.stages.outcomes import Outputs
 from pipeline.stages.partials import TOPIC, Clock, decode, encode_clock, encode_partial
@@ -66,6 +67,9 @@ class AggregationLogic:
         self._vehicles = VehicleLogic(STAGE, fold, counts, writer=self, versions=Pinned(versions))
         self._sources = Sources(engine.rules)
         self._merger = Merger(engine.rules, engine.teller, self._partitions)
+        self._firing = PartitionFiring(versions.firing)
+        """Of the groups; the vehicles count theirs."""
+        self._is_counted = False
         self._received = 0
         """The greatest receivedAt of the partition's telemetry and ticks."""
 
@@ -91,10 +95,15 @@ class AggregationLogic:
             self._sources.restored((stands, flushed, told, flushes))
             of_vehicles = clock[_CLOCKS.size :]
         self._merger.restored()
+        if not self._is_counted:  # one that was parked has counted
+            self._firing.restored(it for it in self._merger.firing() if it not in self._shadows)
+        self._is_counted = True
+        self._firing.at_work()
         self._vehicles.restored(of_vehicles)
 
     def left(self) -> None:
         """The partition is another worker's from now on, or begins anew."""
+        self._firing.left()
         self._vehicles.left()
 
     def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
@@ -186,6 +195,8 @@ class AggregationLogic:
             self._counts.happened(outcome)
             if isinstance(outcome, RuleFailure):
                 self._versions.failing.happened(outcome)
+            else:
+                self._firing.happened(outcome)
             output = self._outputs.output(outcome, received)
             if output is not None:
                 out.append(output)

@@ -9,6 +9,7 @@ import pytest
 from pipeline.runtime.failures import RulesChanged
 from pipeline.runtime.stage import Output
 from pipeline.stages.aggregation_counts import AggregationCounts
+from pipeline.stages.firing import Firing
 from pipeline.stages.grouping import AggregationLogic
 from pipeline.stages.partials import TOPIC
 from pipeline.stages.payloads import Reading
@@ -75,6 +76,12 @@ class Fleet:
             elif output.value is not None:
                 self.told.append({"topic": output.topic, **json.loads(output.value)})
 
+    def restart(self) -> None:
+        """Another worker takes over what was committed."""
+        self.logic.left()
+        self.versions.firing = Firing()
+        self.logic = self.begin()
+
     def alerts(self) -> list[tuple[str, str, str | None]]:
         alerts = [it for it in self.told if it["topic"] == "vehicle.alerts"]
         return [(it["rule"], it["state"], it["reason"]) for it in alerts]
@@ -93,10 +100,14 @@ def test_a_group_alert_of_a_deleted_rule_ends_and_other_windows_go_on() -> None:
     fleet = Fleet(figures("doomed", 100), figures("stays", 500))
     fleet.drive(25, 120.0)
     assert fleet.alerts() == [("doomed", "firing", None)]
+    assert fleet.versions.firing.by_rule() == {"doomed": 1}
     fleet.commit()
+    fleet.restart()
+    assert fleet.versions.firing.by_rule() == {"doomed": 1}
     fleet.versions.switch(_version(1, figures("stays", 500), stays=1))
     fleet.drive(1, 120.0)
     assert fleet.alerts()[1:] == [("doomed", "resolved", "deleted")]
+    assert fleet.versions.firing.by_rule() == {}
     fleet.drive(3, 120.0)
     fleet.commit()
     with pytest.raises(RulesChanged, match="revision 1"):

@@ -138,6 +138,10 @@ class Merger:
             del self._groups[rule.name, group.text]
             self._gone[_windows_key(rule, group)] = None
 
+    def firing(self) -> list[str]:
+        """The rules whose alert fires, once for each group."""
+        return [name for (name, _), group in self._groups.items() if group.windows.is_firing]
+
     # -- state ---------------------------------------------------------------------------------------------
 
     def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
