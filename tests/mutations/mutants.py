@@ -31,6 +31,10 @@ REGISTRY = "tests/engine/test_registry.py"
 REGISTRY_LAWS = "tests/engine/test_registry_laws.py"
 REGISTRY_STAGE = "tests/stages/test_registry.py"
 FORGETTING = "tests/stages/test_forgetting.py"
+LIVE = "tests/stages/test_live.py"
+LIVE_GROUPS = "tests/stages/test_live_groups.py"
+ROLLOUTS = "tests/stages/test_rollouts.py"
+OTHER_ROLLOUTS = "tests/stages/test_rollouts_of_other_rules.py"
 SMALL_LAWS = "tests/runtime/test_small_laws.py"
 PARTITION = "tests/runtime/test_partition.py"
 KAFKA_PARTS = "tests/runtime/test_kafka_parts.py"
@@ -337,5 +341,90 @@ MUTANTS = (
         '            isolation_level="read_committed",',
         '            isolation_level="read_uncommitted",',
         (ON_KAFKA,),
+    ),
+    # -- rules that change while they run ------------------------------------------------------------------
+    Mutant(
+        "half of the partitions commit at a time",
+        "pipeline/runtime/pacing.py",
+        "        if len(self._inside) < max(1, len(self._members) // 2):",
+        "        if len(self._inside) <= max(1, len(self._members) // 2):",
+        (PARTITION,),
+    ),
+    Mutant(
+        "whoever is silent goes over to the new rules, too",
+        "pipeline/stages/folding.py",
+        "        for vehicle_id in migration.next(_MIGRATED_TOGETHER):",
+        "        for vehicle_id in migration.next(0):",
+        (LIVE,),
+    ),
+    Mutant(
+        "a rule that began anew does not go on with its old state",
+        "pipeline/stages/versions.py",
+        "    return frozenset(name for name, lineage in before.lineages.items() if new.get(name) != lineage)",
+        "    return frozenset(name for name, lineage in before.lineages.items() if name not in new)",
+        (LIVE,),
+    ),
+    Mutant(
+        "a checkpoint names the revision that its state is of",
+        "pipeline/stages/folding.py",
+        "            self._clocks.revision = migration.after.revision",
+        "            assert migration.after.revision >= self._clocks.revision",
+        (LIVE,),
+    ),
+    Mutant(
+        "a vehicle that has gone over before a crash is known to have",
+        "pipeline/stages/folding.py",
+        "        if self._marks.get(vehicle_id) != revision:",
+        "        if vehicle_id in self._marks:",
+        (ROLLOUTS,),
+    ),
+    Mutant(
+        "only a candidate that has won hands its state on",
+        "pipeline/stages/passage.py",
+        "        self.has_won = before.stable is not None and before.revision in after.winners",
+        "        self.has_won = before.stable is not None and bool(after.winners)",
+        (ROLLOUTS,),
+    ),
+    Mutant(
+        "whoever acts afterwards and did not before takes over",
+        "pipeline/stages/passage.py",
+        "        if heir is not acting:",
+        "        if heir is acting:",
+        (ROLLOUTS,),
+    ),
+    Mutant(
+        "what followed in the shadow of a winner ends there",
+        "pipeline/stages/passage.py",
+        "        if self.has_won and theirs is not None:",
+        "        if self.has_won and theirs is None:",
+        (ROLLOUTS,),
+    ),
+    Mutant(
+        "nothing is done twice where both revisions fire of one rule",
+        "rules/engine/tracks.py",
+        "    out += [it for it in told if not (isinstance(it, acts) and rule_of(it) in settled)]",
+        "    out += told",
+        (ROLLOUTS,),
+    ),
+    Mutant(
+        "while a candidate has a share, groups stay with the stable revision",
+        "rules/engine/tracks.py",
+        "        out += [outcome for outcome in acting if not isinstance(outcome, GroupSample)]",
+        "        out += acting",
+        (OTHER_ROLLOUTS,),
+    ),
+    Mutant(
+        "a vehicle of the candidate wakes when either revision is due",
+        "rules/engine/tracks.py",
+        "        return _sooner(deadline, self.candidate.next_deadline(vehicle.candidate))",
+        "        return deadline",
+        (ROLLOUTS,),
+    ),
+    Mutant(
+        "alerts of groups that fire are counted after a restart",
+        "rules/engine/aggregation/merging.py",
+        "        return [name for (name, _), group in self._groups.items() if group.windows.is_firing]",
+        "        return [name for (name, _), group in self._groups.items() if group.windows.changed]",
+        (LIVE_GROUPS,),
     ),
 )

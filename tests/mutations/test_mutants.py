@@ -28,4 +28,4 @@ def test_every_test_that_must_fail_is_there(test: str) -> None:
 def test_lines_of_the_engine_the_runtime_and_the_stages_are_broken() -> None:
     assert len(MUTANTS) >= 20
     folders = {mutant.file.rpartition("/")[0] for mutant in MUTANTS}
-    assert folders == {"rules/engine", "pipeline/runtime", "pipeline/stages"}
+    assert folders >= {"rules/engine", "pipeline/runtime", "pipeline/stages"}

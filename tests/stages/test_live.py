@@ -177,6 +177,18 @@ def test_a_rule_whose_state_means_something_else_begins_anew() -> None:
     assert [it[2] for it in brief(run.say("v1", speed=5.0))] == ["firing", "resolved"]
 
 
+def test_what_fires_of_a_rule_that_begins_anew_is_resolved() -> None:
+    run = Partition(HOT)
+    run.wait(1)
+    fired = run.say("v1", heat=60.0)
+    run.apply(2, HOT, hot=2)
+    ended = run.wait(1)
+    assert brief(ended) == [("hot", "v1", "resolved", "deleted", "rules")]
+    again = run.say("v1", heat=60.0)
+    assert [it["state"] for it in again] == ["firing"]
+    assert len({it["id"] for it in (*fired, *ended, *again)}) == 2
+
+
 def test_a_new_rule_hears_the_silence_of_a_vehicle_that_is_silent_already() -> None:
     run = Partition(FAST)
     run.wait(1)

@@ -265,6 +265,22 @@ def test_an_alert_that_both_fire_goes_on_without_a_word() -> None:
     assert world(run.all_told) == {}
 
 
+def test_what_the_stable_fires_alone_in_the_shadow_of_a_winner_ends_there() -> None:
+    run = Partition(HOT)
+    run.wait(1)
+    run.roll_out(2, HOTTER)
+    assert [it["record"]["state"] for it in values(run.say(TAKEN[0], heat=55.0), "telltale.shadow")] == [
+        "firing"
+    ]
+    run.promote(3, HOTTER)
+    made = run.wait(1)
+    assert values(made) == []
+    shadows = values(made, "telltale.shadow")
+    assert [(it["track"], it["record"]["state"], it["record"]["reason"]) for it in shadows] == [
+        ("stable", "resolved", "promoted")
+    ]
+
+
 def test_raising_the_share_takes_further_vehicles_in_and_lowering_it_lets_them_go() -> None:
     run = Partition(HOT)
     run.wait(1)

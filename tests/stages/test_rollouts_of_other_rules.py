@@ -37,7 +37,7 @@ def figures(limit: int, *, by_model: bool = False, mode: str = "active") -> str:
     return (
         f"apiVersion: telltale.dev/v1alpha1\nkind: AggregationRule\nmetadata: {{name: figures}}\n"
         f"spec:\n  mode: {mode}\n  window: {{tumbling: 10s}}\n{group}"
-        "  aggregates: {fastest: max(speed)}\n  allowedLateness: 30s\n"
+        "  aggregates: {fastest: max(speed), samples: count()}\n  allowedLateness: 30s\n"
         f"  alert: {{when: fastest > {limit}, severity: warning}}\n"
     )
 
@@ -206,8 +206,11 @@ def test_groups_stay_with_the_stable_revision_until_the_promotion() -> None:
     run.tick()
     run.roll_out(2, figures(40, by_model=True))
     run.say(signals={"Vehicle.Speed": 50.0})
-    made = told(run.tick(12)) + told(run.tick(1))
+    outputs = run.tick(12) + run.tick(1)
+    made = told(outputs)
     assert ("vehicle.aggregates", 50.0, 0) in made
+    (figured,) = (it for it in outputs if it.topic == "vehicle.aggregates")
+    assert json.loads(figured.value or b"")["values"]["samples"] == 1, "the candidate adds nothing to groups"
     assert not [it for it in made if it[0] == "vehicle.alerts"]
     run.apply(3, figures(40, by_model=True), 2)
     run.tick()
