@@ -30,6 +30,7 @@ from k8s.resources.index import Index
 from k8s.resources.settings import RuleResources
 from k8s.resources.tenancy import Tenancy, tenancy_of
 from k8s.resources.trust import Certificates
+from pipeline.process.children import end_with_parent
 from pipeline.process.failures import ConfigurationError
 from rules import Diagnostic
 
@@ -116,7 +117,8 @@ def _pool() -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """In the judge: whoever asks the operator to end asks the operator."""
+    """In the judge: whoever asks the operator to end asks the operator, and it ends with it."""
+    end_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 

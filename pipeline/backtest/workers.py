@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.backtest.asked import Asked
 from pipeline.backtest.replay import Folded
+from pipeline.process.children import end_with_parent
 from pipeline.process.failures import TelltaleError
 
 Progress = Callable[[float, int], None]
@@ -92,6 +93,7 @@ def _work(fold: Fold, asked: Asked, number: int, inbox: Any, lasts: Any, barrier
         end = max(lasts)
         return None if end == _NOTHING else end
 
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear
     try:
         inbox.put((number, fold(asked, number, lambda *said: inbox.put((number, said)), meet)))

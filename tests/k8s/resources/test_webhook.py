@@ -93,6 +93,10 @@ def refused(rules: Rules, kind: str, name: str, spec: Any) -> str:
     return wait_until(there, within=30, every=0.5, saying=f"{kind} {name} is refused")
 
 
+def judges(operator: int) -> list[psutil.Process]:
+    return [it for it in psutil.Process(operator).children() if "spawn_main" in " ".join(it.cmdline())]
+
+
 def test_a_wrong_rule_is_refused_at_apply_with_all_its_findings_and_a_right_one_runs(rules: Rules) -> None:
     rules.catalog()
     with webhook(rules) as (operator, url):
@@ -106,11 +110,8 @@ def test_a_wrong_rule_is_refused_at_apply_with_all_its_findings_and_a_right_one_
         rules.wait_condition("Accepted", "True", "Valid", "AlertRule", "fast")
 
         # A judge that dies is replaced.
-        judges = [
-            it for it in psutil.Process(operator.pid).children() if "spawn_main" in " ".join(it.cmdline())
-        ]
-        assert len(judges) == 1
-        judges[0].kill()
+        (judge,) = judges(operator.pid)
+        judge.kill()
         assert "TT101" in refused(rules, "AlertRule", "fast", {"when": "sped > 1"})
 
         # Nothing that is no review ends the webhook, and it speaks TLS alone.
@@ -134,6 +135,8 @@ def test_a_wrong_rule_is_refused_at_apply_with_all_its_findings_and_a_right_one_
         )
         key = base64.b64decode(secret["data"]["tls.key"]).decode()
         assert key.splitlines()[1] not in operator.log.read_text()
+        (judge,) = judges(operator.pid)
+    wait_until(lambda: not judge.is_running(), within=10, saying="the judge ends with an operator's kill -9")
     rules.apply("AlertRule", "unjudged", {"when": "sped > 1"})
 
 
