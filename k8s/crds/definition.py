@@ -1,9 +1,5 @@
 """One CustomResourceDefinition for each kind, made from the kind's model.
 
-A RulePipeline has no scale subresource, although it says how many replicas there are: `kubectl scale` knows
-one number, and the pipeline has one for each stage. Each stage's Deployment can be scaled; so can it be by an
-autoscaler.
-
 There is one version, v1alpha1: served, stored, conversion `None`. A later version is added beside it, under
 the same rules: the new model's `apiVersion` joins the documents that `parse` reads, both are served, and as
 long as a field only came, conversion stays `None`; once a field has changed its meaning, the operator's
@@ -21,6 +17,12 @@ from rules.documents import schema_of
 CATEGORY = "telltale"
 """`kubectl get telltale` lists resources of every kind."""
 _CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
+
+_SCALE = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
 
 
 def definition(custom: CustomKind) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def definition(custom: CustomKind) -> dict[str, Any]:
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": _schema(custom)},
-                    "subresources": {"status": {}},
+                    "subresources": {"status": {}} | ({"scale": _SCALE} if custom.is_scaled else {}),
                     "additionalPrinterColumns": [_column(each) for each in custom.columns],
                 }
             ],

@@ -38,6 +38,8 @@ class CustomKind:
     longest_name: int = 127
     sets_defaults: bool = False
     """Whether the API server writes defaults into the resource; rule documents stay as they were written."""
+    is_scaled: bool = False
+    """Whether `kubectl scale` knows it: spec.replicas, status.replicas and status.selector."""
 
 
 _READY = Column(
@@ -102,5 +104,6 @@ PIPELINE_KIND: Final = CustomKind(
     name_pattern=LABEL_PATTERN,
     longest_name=LONGEST_NAME,
     sets_defaults=True,
+    is_scaled=True,
 )
 CUSTOM_KINDS: Final = (*DOCUMENT_KINDS, PIPELINE_KIND)

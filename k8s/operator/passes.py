@@ -189,6 +189,7 @@ def _revised(revision: Revision) -> Revised:
 
 def _report(seen: Look, target: Target, course: Course, paused: bool) -> Report:
     return Report(
+        name=seen.owner.name,
         generation=seen.generation,
         target=target,
         course=course,

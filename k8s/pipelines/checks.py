@@ -119,6 +119,8 @@ def _stage_problems(spec: RulePipelineSpec) -> Iterator[Problem]:
         yield Problem(
             ("spec", "stages"), "no stage is enabled", "paused: true stops the operator, not the stages"
         )
+    if spec.replicas is not None and spec.replicas > spec.partitions:
+        yield _too_many(("spec", "replicas"), spec.replicas, spec.partitions)
     for name in STAGES:
         path = ("spec", "stages", name)
         stage = spec.stages.of(name)
@@ -151,13 +153,17 @@ def _scale_problems(spec: RulePipelineSpec, name: str, stage: Stage) -> Iterator
     ]
     for where, count in asked:
         if count is not None and count > most:
-            message = f"{count} workers for {most} partitions: {count - most} would have nothing to do"
-            yield Problem(where, message, f"at most {most}")
-    stable = scaling.max_replicas if scaling else stage.replicas
+            yield _too_many(where, count, most)
+    stable = scaling.max_replicas if scaling else spec.replicas_of(name)
     canary = stage.canary.replicas if stage.canary else 0
     if stable is not None and max(stable, canary) <= most < stable + canary:
         message = f"{stable} workers and {canary} of the canary for {most} partitions"
         yield Problem((*path, "canary", "replicas"), message, f"{most} together, at most")
+
+
+def _too_many(where: Path, count: int, most: int) -> Problem:
+    message = f"{count} workers for {most} partitions: {count - most} would have nothing to do"
+    return Problem(where, message, f"at most {most}")
 
 
 def _setting_problems(settings: Mapping[str, object], path: Path) -> Iterator[Problem]:

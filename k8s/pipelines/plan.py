@@ -10,12 +10,22 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from k8s.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, JOB, KAFKA_TOPIC, Kind
+from k8s.kinds import (
+    AUTOSCALER,
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    JOB,
+    KAFKA_TOPIC,
+    SCALED_OBJECT,
+    Kind,
+)
 from k8s.pipelines.comparison import is_as_wanted
 from k8s.pipelines.deployments import stage_of
 from k8s.pipelines.desired import KINDS, MANAGED, Manifests
 from k8s.pipelines.names import OPERATOR, Owner, Ref
 
+_SCALERS = (AUTOSCALER, SCALED_OBJECT)
 _RANK = {kind.resource: rank for rank, kind in enumerate(MANAGED)}
 
 
@@ -52,6 +62,13 @@ def plan(
     untouched: Collection[str] = (),
 ) -> Iterator[Change]:
     """Yield what to do. `in_use` are ConfigMaps that pods still read, `untouched` stages to be left alone."""
+    superfluous = [
+        Delete(reference, KINDS[reference.resource], found[reference]["metadata"]["uid"])
+        for reference in sorted(found.keys() - desired.keys(), key=lambda it: -_RANK.get(it.resource, 0))
+        if is_owned(owner, found[reference]) and not _stays(reference, found[reference], in_use, untouched)
+    ]
+    # One autoscaler goes before the other comes: KEDA refuses a stage that has an HPA.
+    yield from (each for each in superfluous if each.kind in _SCALERS)
     for reference in sorted(desired, key=lambda each: (_RANK[each.resource], each.name)):
         manifest = desired[reference]
         there = found.get(reference)
@@ -64,10 +81,7 @@ def plan(
             exists=there is not None,
             hand_over=_hand_over(reference, manifest, there),
         )
-    for reference in sorted(found.keys() - desired.keys(), key=lambda each: -_RANK.get(each.resource, 0)):
-        resource = found[reference]
-        if is_owned(owner, resource) and not _stays(reference, resource, in_use, untouched):
-            yield Delete(reference, KINDS[reference.resource], resource["metadata"]["uid"])
+    yield from (each for each in superfluous if each.kind not in _SCALERS)
 
 
 def is_owned(owner: Owner, resource: Mapping[str, Any]) -> bool:

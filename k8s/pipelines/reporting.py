@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from k8s.pipelines.deployments import Standing, Trouble
-from k8s.pipelines.names import STABLE
+from k8s.pipelines.names import INSTANCE, STABLE, TRACK
 from k8s.pipelines.readings import Counts
 from k8s.pipelines.revisions import Revision
 from k8s.pipelines.rollout import Course
@@ -28,6 +28,8 @@ _LONGEST = 2_000
 class Report:
     """What is known at the end of a pass."""
 
+    name: str
+    """Of the RulePipeline."""
     generation: int
     target: Target
     course: Course
@@ -65,6 +67,8 @@ def status_of(report: Report, before: RulePipelineStatus, now: str) -> RulePipel
         stages=stages,
         ready_stages=f"{len(ready)}/{len(enabled)}",
         lag=sum(lags) if lags else None,
+        replicas=_replicas(report, stages),
+        selector=f"{INSTANCE}={report.name},{TRACK}={STABLE}",
         canary=course.canary,
     )
 
@@ -113,8 +117,17 @@ def _wanted(report: Report, name: str) -> int:
     revision = report.target.revision
     if revision is None or name not in revision.spec.stages.enabled:
         return 0
-    replicas = revision.spec.stages.of(name).replicas
+    replicas = revision.spec.replicas_of(name)
     return 1 if replicas is None else replicas
+
+
+def _replicas(report: Report, stages: Mapping[str, StageStatus]) -> int | None:
+    """The fewest workers of a stage that `spec.replicas` scales; of all stages where it scales none."""
+    revision = report.target.revision
+    if revision is None:
+        return None
+    scaled = revision.spec.scaled_together or revision.spec.stages.enabled
+    return min((stages[name].ready for name in scaled if name in stages), default=0)
 
 
 Said = tuple[str, Literal["True", "False", "Unknown"], str, str]

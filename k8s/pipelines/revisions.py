@@ -1,8 +1,8 @@
 """The specs that an installation has had: ControllerRevisions, numbered once and never renumbered.
 
 A revision is its content, so that the same spec applied again is the same revision again, whatever came in
-between. What says how the operator behaves (paused, rollbackTo, …) is no part of it and always holds as it is
-written now.
+between. What says how the operator behaves (paused, rollbackTo, …), and how many workers all stages have, is
+no part of it and always holds as it is written now: an autoscaler makes no revisions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from k8s.pipelines.spec import RulePipelineSpec
 
 BEHAVIOUR: Final = (
     "paused",
+    "replicas",
     "rollback_to",
     "revision_history_limit",
     "deletion_policy",

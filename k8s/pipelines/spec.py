@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from k8s.pipelines.brokers import Kafka, Mqtt, Port
-from k8s.pipelines.stages import LabelText, Setting, Stages
+from k8s.pipelines.stages import MOST_REPLICAS, LabelText, Setting, Stages
 from rules.documents.closed import Closed, Document, Many
 from rules.documents.durations import Duration
 
@@ -93,6 +93,11 @@ class RulePipelineSpec(Closed):
                     "message": "partitions are fixed at creation: they say where each vehicle is",
                     "fieldPath": ".partitions",
                 },
+                {
+                    "rule": "!has(self.replicas) || self.replicas <= self.partitions",
+                    "message": "more replicas than partitions: they would have nothing to do",
+                    "fieldPath": ".replicas",
+                },
             ]
         }
     )
@@ -105,6 +110,8 @@ class RulePipelineSpec(Closed):
     """In front of every topic, group and transactional id; fixed at creation."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Of the topics of the vehicle's way; fixed at creation. No stage can have more replicas."""
+    replicas: Annotated[int, Field(ge=0, le=MOST_REPLICAS)] | None = None
+    """Workers of each stage that says neither replicas nor autoscaling; `kubectl scale` sets it."""
     kafka: Kafka
     mqtt: Mqtt | None = None
     """Needed by the stages uplink and downlink."""
@@ -130,6 +137,19 @@ class RulePipelineSpec(Closed):
         "env": "settings",
         "suspend": "paused",
     }
+
+    def replicas_of(self, stage: str) -> int | None:
+        """How many workers a stage is to have; None where somebody else scales it."""
+        said = self.stages.of(stage)
+        if said.replicas is None and said.autoscaling is None:
+            return self.replicas
+        return said.replicas
+
+    @property
+    def scaled_together(self) -> tuple[str, ...]:
+        """The enabled stages that have as many workers as `replicas` says."""
+        stages = ((name, self.stages.of(name)) for name in self.stages.enabled)
+        return tuple(name for name, said in stages if said.replicas is None and said.autoscaling is None)
 
 
 class RulePipeline(Document):

@@ -119,7 +119,7 @@ class Stage(Closed):
     enabled: bool = True
     """False: the stage does not run, and what it had is taken away."""
     replicas: Annotated[int, Field(ge=0, le=MOST_REPLICAS)] | None = None
-    """Left out: one at first, then whatever `kubectl scale` says."""
+    """Default: the pipeline's. Left out there too: one at first, then whatever `kubectl scale` says."""
     autoscaling: Autoscaling | None = None
     image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     """Default: the pipeline's."""

@@ -85,4 +85,8 @@ class RulePipelineStatus(Closed):
     ready_stages: str = ""
     """Such as 6/6."""
     lag: int | None = None
+    replicas: int | None = None
+    """Workers that are ready, of the stage that has the fewest of those that `spec.replicas` scales."""
+    selector: str = ""
+    """The labels of the pods, for whoever scales."""
     canary: CanaryStatus | None = None

@@ -37,8 +37,8 @@ def deployment(owner: Owner, spec: RulePipelineSpec, name: str, track: str = STA
     scaled: dict[str, Any] = {}
     if track == CANARY and stage.canary is not None:
         scaled = {"replicas": stage.canary.replicas}
-    elif stage.replicas is not None:
-        scaled = {"replicas": stage.replicas}
+    elif (replicas := spec.replicas_of(name)) is not None:
+        scaled = {"replicas": replicas}
     min_ready_s = math.ceil(spec.upgrade.min_ready_ms / 1000)
     return {
         **DEPLOYMENT.head(),

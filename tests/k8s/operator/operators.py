@@ -76,6 +76,7 @@ class Operator:
             "TELLTALE_RESOURCES_ENABLED": "false",
             "TELLTALE_OPERATOR_CANARY_INTERVAL": "500ms",
             "TELLTALE_OPERATOR_SCRAPE_INTERVAL": "1s",
+            "TELLTALE_OPERATOR_DISCOVERY_INTERVAL": "2s",
             "TELLTALE_HTTP_PORT": "0",
             "TELLTALE_HTTP_HOST": "127.0.0.1",
             "TELLTALE_LOG_FORMAT": "json",
