@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline.process import TopicsDiffer, TopicsMissing
+from pipeline.process.kafka import stop_client
 
 BATCH_BYTES = 128 * 1024
 LEAST_BATCH_BYTES = 4 * 1024
@@ -88,7 +89,7 @@ class Outbox:
             with _translated():
                 await producer.start()
         except BaseException:
-            await producer.stop()
+            await stop_client(producer)
             raise
         self._producer = producer
 
@@ -240,7 +241,7 @@ class Inbox:
             with _translated():
                 await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await stop_client(consumer)
             raise
         consumer.subscribe([self._topic], listener=self._listener)
         self._consumer = consumer
@@ -303,8 +304,7 @@ class Inbox:
         """Leave the group."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with contextlib.suppress(KafkaError):
-                await consumer.stop()
+            await stop_client(consumer)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -346,5 +346,5 @@ async def read_tails(
                     if await consumer.position(place) >= ends[place]:
                         left.discard(place)
     finally:
-        await consumer.stop()
+        await stop_client(consumer)
     return records

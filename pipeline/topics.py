@@ -272,22 +272,25 @@ class Admin:
         raise TelltaleError("the cluster does not tell its default replication; give --replication")
 
 
+_AIOKAFKA = logging.getLogger("aiokafka")
+
+
 class LastWords(logging.Handler):
     """What aiokafka logged while it failed: the reason that its exceptions leave out."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._messages: list[str] = []
-        self._logger = logging.getLogger("aiokafka")
 
     def __enter__(self) -> list[str]:
-        self._logger.addHandler(self)
-        self._propagates, self._logger.propagate = self._logger.propagate, False
+        _AIOKAFKA.addHandler(self)
+        _AIOKAFKA.propagate = False
         return self._messages
 
     def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
-        self._logger.propagate = self._propagates
+        _AIOKAFKA.removeHandler(self)
+        # Several may listen at a time: the last one gives the logger back.
+        _AIOKAFKA.propagate = not any(isinstance(each, LastWords) for each in _AIOKAFKA.handlers)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the message."""

@@ -1,10 +1,12 @@
-"""How a client of ours reaches Kafka: keyword arguments that aiokafka's clients all take.
+"""How a client of ours reaches Kafka, and leaves it: what aiokafka's clients all take, and how they all end.
 
 This package imports no Kafka client; whoever has one passes these to it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from typing import Any
 
@@ -32,6 +34,27 @@ def client_options(settings: ProcessSettings, suffix: str = "") -> dict[str, Any
             kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
         )
     return options
+
+
+async def stop_client(client: Any, within_s: float = 5.0) -> None:
+    """Stop a consumer or producer whose broker may be gone: within this time, and it raises nothing.
+
+    aiokafka waits for what the broker does not answer, and a consumer that has lost it raises the
+    cancellation of its own fetches: whoever awaited that would end as if he had been cancelled himself.
+    """
+    stopping = asyncio.ensure_future(client.stop())
+    try:
+        done, _ = await asyncio.wait({stopping}, timeout=within_s)
+    finally:
+        stopping.cancel()
+    if done and not stopping.cancelled() and stopping.exception() is None:
+        return
+    # Half stopped it would keep its connections, and ask for metadata for ever.
+    closing = asyncio.ensure_future(client._client.close())
+    await asyncio.wait({closing}, timeout=within_s)
+    closing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        closing.done() and closing.exception()
 
 
 def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from pipeline.process.kafka import stop_client
 from pipeline.runtime.failures import OutcomeUnknown, RestoreStuck
 
 _STUCK_AFTER_S = 15.0
@@ -39,7 +40,7 @@ class Reader:
     async def close(self) -> None:
         """Close its connections."""
         while self._lookups:
-            await self._lookups.popitem()[1].stop()
+            await stop_client(self._lookups.popitem()[1])
 
     async def _consumer(self, isolation: str = "read_uncommitted") -> AIOKafkaConsumer:
         async with self._lock:
@@ -50,7 +51,7 @@ class Reader:
                 try:
                     await consumer.start()
                 except BaseException:
-                    await consumer.stop()
+                    await stop_client(consumer)
                     raise
                 self._lookups[isolation] = consumer
             return self._lookups[isolation]
@@ -137,7 +138,7 @@ class Reader:
             except (KafkaError, OSError) as error:
                 raise OutcomeUnknown(f"{topic}[{partition}] cannot be read: {error}") from error
         finally:
-            await consumer.stop()
+            await stop_client(consumer)
 
 
 def _names(partitions: Sequence[TopicPartition]) -> str:

@@ -5,7 +5,6 @@ That it cannot be said stops nothing: the next time it is said again.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from typing import Any
@@ -16,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.process import Context
 from pipeline.process.envelope import Envelope
-from pipeline.process.kafka import client_options
+from pipeline.process.kafka import client_options, stop_client
 from pipeline.process.names import topic_name
 from pipeline.stages.settings import RuleStageSettings
 from pipeline.stages.versions import Versions
@@ -84,8 +83,7 @@ class RuleStatus:
     async def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError, OSError):
-                await producer.stop()
+            await stop_client(producer)
 
 
 def status(versions: Versions[Any], refused: str | None) -> dict[str, object]:

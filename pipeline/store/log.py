@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 
 from pipeline.process.failures import TelltaleError, TopicsDiffer
-from pipeline.process.kafka import client_options
+from pipeline.process.kafka import client_options, stop_client
 from pipeline.process.names import topic_name, transactional_id
 from pipeline.process.settings import ProcessSettings
 from pipeline.store.changes import Change
@@ -70,7 +70,7 @@ class RulesLog:
 
     async def __aexit__(self, *_: object) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_client(self._consumer)
 
     async def read(self) -> Revisions:
         """The log up to where it ends now. Raises StoreDamaged."""
@@ -114,7 +114,7 @@ class RulesLog:
         except ProducerFenced:
             raise Conflict("somebody else is changing the rules; look at `telltale rules history`") from None
         finally:
-            await producer.stop()
+            await stop_client(producer)
 
     async def _check(self, change: Change) -> None:
         revisions = await self.read()

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.process.failures import TopicsDiffer
-from pipeline.process.kafka import client_options
+from pipeline.process.kafka import client_options, stop_client
 from pipeline.process.names import topic_name
 from pipeline.process.settings import ProcessSettings
 from pipeline.topics import Admin, LastWords, not_reached
@@ -113,7 +113,7 @@ class StatusLog:
 
     async def __aexit__(self, *_: object) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_client(self._consumer)
 
     async def poll(self, timeout_ms: int) -> bool:
         """Take what has come, after waiting so long for it; whether it says anything new."""

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bridges.embedded import EmbeddedKafka
@@ -91,4 +92,40 @@ def test_the_api_server_is_killed_and_stopped_and_kafka_comes_late(tmp_path: Pat
             rules.delete("AlertRule", "slow")
             rules.wait_documents(lambda it: "AlertRule/slow" not in it)
             rules.wait_condition("Accepted", "True", "Valid", "AlertRule", "fast")
+            assert operator.lives
+
+
+def test_kafka_is_killed_under_the_operator_and_comes_back(
+    rule_kinds: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    with EmbeddedKafka() as kafka:
+        rules = Rules(rule_kinds, kafka.bootstrap, "killed.", [namespace], tmp_path)
+        create_topics(rules)
+        rules.catalog()
+        rules.apply("AlertRule", "fast", {"when": "speed > 100"})
+        with rules.operator() as operator:
+            rules.wait_condition("Accepted", "True", "Valid", "AlertRule", "fast")
+            head = rules.head().revision
+
+            kafka.kill()
+            rules.apply("AlertRule", "fast", {"when": "speed > 90"})
+            rules.apply("AlertRule", "slow", {"when": "speed < 5"})
+            for name in ("fast", "slow"):
+                status = rules.wait_condition("Accepted", "Unknown", "Waiting", "AlertRule", name)
+                assert "Kafka" in status["conditions"][0]["message"]
+            # What has not changed says what it said: it runs on.
+            assert rules.condition("Accepted", "SignalCatalog", "default") == ("True", "Valid")
+            process = psutil.Process(operator.pid)
+            used, said = sum(process.cpu_times()[:2]), len(operator.said())
+            time.sleep(10)
+            assert sum(process.cpu_times()[:2]) - used < 3.0, "it waits and does not spin"
+            assert len(operator.said()) - said < 20
+
+            kafka.restart()
+            for name in ("fast", "slow"):
+                rules.wait_condition("Accepted", "True", "Valid", "AlertRule", name)
+            documents = rules.documents()
+            assert documents["AlertRule/fast"]["spec"] == {"when": "speed > 90"}
+            assert "AlertRule/slow" in documents
+            assert rules.head().revision == head + 1, "what was written meanwhile is one change"
             assert operator.lives
