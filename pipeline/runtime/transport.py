@@ -102,11 +102,6 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             request_timeout_ms=int(max(options.session_timeout_s, 20.0) * 1000),
         )
 
-    async def on_start(self) -> None:
-        await super().on_start()
-        # A partition that is not fetched just now holds up the others of its broker for this long.
-        self._consumer._fetcher._prefetch_backoff = 0.005
-
     def run(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
         """Run it in the consumer's thread; to be awaited in the main one."""
         return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.thread_loop))
@@ -152,6 +147,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             if tp not in active:
                 if not fetcher._subscriptions.is_assigned(key):
                     del fetcher._records[key]
+                elif found.calculate_backoff():
+                    # aiokafka asks a broker for no more while something of it waits to be read. That is as
+                    # it should be for what is read in a moment: the rest, which may have nothing, would be
+                    # asked for alone, and whoever has much would wait for the end of that. This is not read.
+                    found._backoff = 0
+                    fetcher._notify(fetcher._wait_consume_future)
                 continue
             if type(found) is not FetchResult:
                 if drained:
