@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.process.collector import begin_patiently
 from pipeline.process.failures import TelltaleError
 from pipeline.process.registry import COMMANDS, PROCESSES, entry_points, load
 
@@ -89,6 +90,7 @@ def _words(app: typer.Typer) -> Iterator[str]:
 
 def main() -> None:
     """Entry point of the console script."""
+    begin_patiently()
     root, missing = build()
     if "_TELLTALE_COMPLETE" not in os.environ:
         for line in missing:

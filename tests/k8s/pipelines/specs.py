@@ -66,6 +66,7 @@ specs = st.fixed_dictionaries(
     {
         "image": st.sampled_from(["telltale:1", "telltale:2"]),
         "partitions": st.just(16),
+        "replicas": st.none() | st.integers(0, 12),
         "kafka": st.one_of(
             st.just({"bootstrap": "k:9092"}),
             st.builds(

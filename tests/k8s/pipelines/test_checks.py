@@ -40,6 +40,12 @@ EVERYTHING = Capabilities(frozenset(kind.resource for kind in FOREIGN))
             "spec.stages.alerts.replicas: 9 workers for 8",
             id="too-many",
         ),
+        pytest.param({"replicas": 9}, "spec.replicas: 9 workers for 8", id="too-many-together"),
+        pytest.param(
+            {"replicas": 8, "stages": {"alerts": {"canary": {}}}},
+            "spec.stages.alerts.canary.replicas: 8 workers and 1 of the canary",
+            id="no-room-together",
+        ),
         pytest.param(
             {"stages": {"alerts": {"replicas": 8, "canary": {}}}},
             "spec.stages.alerts.canary.replicas",
