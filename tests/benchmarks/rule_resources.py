@@ -26,7 +26,7 @@ import psutil
 
 from bridges.embedded import EmbeddedKafka
 from pipeline.store import Revisions, RulesLog
-from pipeline.store.statuses import StatusLog
+from pipeline.store.statuses import ALIVE_S, StatusLog
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
 from tests.e2e.processes import Running
@@ -138,8 +138,9 @@ def asked(rules: Rules, mark: int) -> int:
     return len([it for it in calls if it.verb != "watch" and it.resource != "leases"])
 
 
-def settled(rules: Rules) -> None:
-    """Wait until the operator has nothing to tell: workers that are gone are noticed, too."""
+def settled(rules: Rules, workers_ended: float) -> None:
+    """Wait until the operator has nothing to tell: that workers are gone was noticed and told, too."""
+    time.sleep(max(0.0, workers_ended + ALIVE_S + 20 - time.monotonic()))
     ends = time.monotonic() + 300
     while time.monotonic() < ends:
         mark = rules.cluster.mark()
@@ -190,6 +191,7 @@ def measure(rules: Rules, count: int, times: int, many: int) -> dict[str, Any]:
             for part in Edit._fields:
                 values = [getattr(each, part) for each in said]
                 found[f"edit_{part}_s"] = {"median": statistics.median(values), "worst": max(values)}
+        workers_ended = time.monotonic()
         process = psutil.Process(operator.pid)
         head, cpu, began = watcher.log.head, sum(process.cpu_times()[:2]), time.monotonic()
         create(rules, range(count, many))
@@ -205,7 +207,7 @@ def measure(rules: Rules, count: int, times: int, many: int) -> dict[str, Any]:
             "operator_cpu_s": sum(process.cpu_times()[:2]) - cpu,
             "operator_mb": process.memory_info().rss / 1e6,
         }
-        settled(rules)
+        settled(rules, workers_ended)
         mark, cpu = rules.cluster.mark(), sum(process.cpu_times()[:2])
         time.sleep(IDLE_S)
         found["idle_calls"] = asked(rules, mark)
