@@ -119,16 +119,22 @@ def _stage_problems(spec: RulePipelineSpec) -> Iterator[Problem]:
         yield Problem(
             ("spec", "stages"), "no stage is enabled", "paused: true stops the operator, not the stages"
         )
-    if spec.replicas is not None and spec.replicas > spec.partitions:
-        yield _too_many(("spec", "replicas"), spec.replicas, spec.partitions)
+    yield from scale_problems(spec)
     for name in STAGES:
         path = ("spec", "stages", name)
         stage = spec.stages.of(name)
         yield from _setting_problems(stage.settings, (*path, "settings"))
-        yield from _scale_problems(spec, name, stage)
         if stage.canary is not None and stage.canary.for_ms > 7 * 86_400_000:
             text = format_duration(stage.canary.for_ms)
             yield Problem((*path, "canary", "for"), f"a canary is compared for at most 7d, not {text}")
+
+
+def scale_problems(spec: RulePipelineSpec) -> Iterator[Problem]:
+    """Numbers of workers that contradict each other, or find no partitions."""
+    if spec.replicas is not None and spec.replicas > spec.partitions:
+        yield _too_many(("spec", "replicas"), spec.replicas, spec.partitions)
+    for name in STAGES:
+        yield from _scale_problems(spec, name, spec.stages.of(name))
 
 
 def _scale_problems(spec: RulePipelineSpec, name: str, stage: Stage) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from k8s.pipelines.brokers import Kafka, Mqtt, Port
-from k8s.pipelines.stages import MOST_REPLICAS, LabelText, Setting, Stages
+from k8s.pipelines.stages import GROUPED, MOST_REPLICAS, LabelText, Setting, Stages
 from rules.documents.closed import Closed, Document, Many
 from rules.documents.durations import Duration
 
@@ -77,6 +77,13 @@ class NetworkPolicies(Closed):
     """Labels of the namespaces that may read metrics and health; default: all. The operator reads too."""
 
 
+def _of_canary(stage: str) -> str:
+    """In CEL: the workers that a stage's canary has beside those of `replicas`."""
+    it = f"self.stages.{stage}"
+    together = f"{it}.enabled && !has({it}.replicas) && !has({it}.autoscaling)"
+    return f"{together} && has({it}.canary) ? {it}.canary.replicas : 0"
+
+
 class RulePipelineSpec(Closed):
     """See docs/kubernetes.md, which describes each field."""
 
@@ -96,6 +103,12 @@ class RulePipelineSpec(Closed):
                 {
                     "rule": "!has(self.replicas) || self.replicas <= self.partitions",
                     "message": "more replicas than partitions: they would have nothing to do",
+                    "fieldPath": ".replicas",
+                },
+                {
+                    "rule": "!has(self.replicas) || self.replicas"
+                    f" + [{', '.join(map(_of_canary, GROUPED))}].max() <= self.partitions",
+                    "message": "more replicas than partitions, with those of a stage's canary",
                     "fieldPath": ".replicas",
                 },
             ]
@@ -139,11 +152,8 @@ class RulePipelineSpec(Closed):
     }
 
     def replicas_of(self, stage: str) -> int | None:
-        """How many workers a stage is to have; None where somebody else scales it."""
-        said = self.stages.of(stage)
-        if said.replicas is None and said.autoscaling is None:
-            return self.replicas
-        return said.replicas
+        """How many workers an enabled stage is to have; None where somebody else scales it."""
+        return self.replicas if stage in self.scaled_together else self.stages.of(stage).replicas
 
     @property
     def scaled_together(self) -> tuple[str, ...]:

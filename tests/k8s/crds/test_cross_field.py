@@ -7,6 +7,7 @@ import pytest
 
 from k8s.crds.cross_field import CROSS_FIELD
 from k8s.kinds import RULE_PIPELINE
+from k8s.pipelines.checks import read_spec
 from rules.documents import Source, parse
 from tests.controlplane.client import ApiFailure
 from tests.controlplane.cluster import Cluster
@@ -125,6 +126,37 @@ def test_what_names_the_topics_of_a_pipeline_does_not_change(cluster: Cluster, n
         with pytest.raises(ApiFailure, match=f"spec.{field}: .*fixed at creation"):
             cluster.client.patch(place, {"spec": {field: value}})
     cluster.client.patch(place, {"spec": {"paused": True}})
+
+
+@pytest.mark.parametrize(
+    ("said", "stage", "is_right"),
+    [
+        pytest.param({"replicas": 64}, {}, True, id="a-worker-for-each-partition"),
+        pytest.param({"replicas": 65}, {}, False, id="more"),
+        pytest.param({"replicas": 0}, {"canary": {}}, True, id="none"),
+        pytest.param({"replicas": 63}, {"canary": {}}, True, id="room-for-a-canary"),
+        pytest.param({"replicas": 64}, {"canary": {}}, False, id="no-room-for-a-canary"),
+        pytest.param({"replicas": 60}, {"canary": {"replicas": 5}}, False, id="no-room-for-five"),
+        pytest.param({"replicas": 64}, {"canary": {}, "enabled": False}, True, id="a-stage-that-is-off"),
+        pytest.param({"replicas": 64}, {"canary": {}, "replicas": 9}, True, id="a-stage-with-its-own"),
+        pytest.param(
+            {"replicas": 64}, {"canary": {}, "autoscaling": {"maxReplicas": 9}}, True, id="its-own-autoscaler"
+        ),
+        pytest.param({}, {"canary": {"replicas": 64}}, True, id="no-number"),
+    ],
+)
+def test_the_workers_of_a_pipeline_have_partitions(said, stage, is_right, attempt: Try):
+    pipeline = next(each for each in documents_of("RulePipeline") if each["metadata"]["name"] == "scaled")
+    spec = {**pipeline["spec"], **said}
+    document = {**pipeline, "spec": {**spec, "stages": {**spec.get("stages", {}), "geofences": stage}}}
+    refused = attempt(document)
+    _, problems = read_spec(document)
+    if is_right:
+        assert (refused, problems) == (None, ())
+    else:
+        assert "spec.replicas: " in (refused or "")
+        assert "more replicas than partitions" in (refused or "")
+        assert len(problems) == 1
 
 
 def test_a_rule_comes_back_as_it_was_written(cluster: Cluster, namespace: str):
