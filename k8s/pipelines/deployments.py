@@ -31,6 +31,8 @@ class Standing:
     template: str
     revision: str
     wanted: int
+    pods: int
+    """That there are, ready or not."""
     ready: int
     updated: int
     image: str
@@ -62,16 +64,16 @@ def standing_of(deployment: Mapping[str, Any]) -> Standing:
     annotations = metadata.get("annotations") or {}
     # An absent number is 1 to the API server, which writes it at creation.
     wanted = int(spec.get("replicas", 1))
+    pods = int(status.get("replicas", 0))
     updated, available = int(status.get("updatedReplicas", 0)), int(status.get("availableReplicas", 0))
     observed = int(status.get("observedGeneration", 0)) >= int(metadata.get("generation", 1))
-    rolled_out = (
-        observed and updated == wanted and int(status.get("replicas", 0)) == wanted and available == wanted
-    )
+    rolled_out = observed and updated == wanted and pods == wanted and available == wanted
     containers = spec.get("template", {}).get("spec", {}).get("containers") or [{}]
     return Standing(
         template=annotations.get(TEMPLATE, ""),
         revision=annotations.get(REVISION, ""),
         wanted=wanted,
+        pods=pods,
         ready=int(status.get("readyReplicas", 0)),
         updated=updated,
         image=str(containers[0].get("image", "")),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from k8s.pipelines.deployments import Standing, Trouble
-from k8s.pipelines.names import INSTANCE, STABLE, TRACK
+from k8s.pipelines.names import COMPONENT, INSTANCE, STABLE, TRACK
 from k8s.pipelines.readings import Counts
 from k8s.pipelines.revisions import Revision
 from k8s.pipelines.rollout import Course
@@ -49,11 +49,9 @@ def status_of(report: Report, before: RulePipelineStatus, now: str) -> RulePipel
     """The status that follows; a condition keeps the time of its last change."""
     target, course = report.target, report.course
     stages = _stages(report)
-    enabled = [name for name, stage in stages.items() if stage.state != "Disabled"]
-    ready = [name for name in enabled if stages[name].ready >= stages[name].replicas]
     good = target.revision if course.complete and target.revision is not None else target.good
     conditions = (
-        _ready(report, enabled, ready),
+        _ready(report, stages),
         _progressing(report),
         _degraded(report),
     )
@@ -65,12 +63,20 @@ def status_of(report: Report, before: RulePipelineStatus, now: str) -> RulePipel
         target_revision=target.revision.number if target.revision is not None else before.target_revision,
         failed=_still_failed(report),
         stages=stages,
-        ready_stages=f"{len(ready)}/{len(enabled)}",
+        ready_stages=f"{len(_up(stages))}/{len(_enabled(stages))}",
         lag=sum(lags) if lags else None,
-        replicas=_replicas(report, stages),
-        selector=f"{INSTANCE}={report.name},{TRACK}={STABLE}",
+        replicas=_replicas(report),
+        selector=_selector(report),
         canary=course.canary,
     )
+
+
+def _enabled(stages: Mapping[str, StageStatus]) -> list[str]:
+    return [name for name, stage in stages.items() if stage.state != "Disabled"]
+
+
+def _up(stages: Mapping[str, StageStatus]) -> list[str]:
+    return [name for name in _enabled(stages) if stages[name].ready >= stages[name].replicas]
 
 
 def _still_failed(report: Report) -> Any:
@@ -121,30 +127,50 @@ def _wanted(report: Report, name: str) -> int:
     return 1 if replicas is None else replicas
 
 
-def _replicas(report: Report, stages: Mapping[str, StageStatus]) -> int | None:
-    """The fewest workers of a stage that `spec.replicas` scales; of all stages where it scales none."""
+def _replicas(report: Report) -> int | None:
+    """The pods of the stage that is furthest from `spec.replicas`: once they are as many, scaling is done.
+
+    They count whether they are ready or not, as for a Deployment: an autoscaler that took a broken worker
+    for none would scale down.
+    """
     revision = report.target.revision
     if revision is None:
         return None
-    scaled = revision.spec.scaled_together or revision.spec.stages.enabled
-    return min((stages[name].ready for name in scaled if name in stages), default=0)
+    standings = [report.standings.get((name, STABLE)) for name in revision.spec.scaled_together]
+    pods = [each.pods if each is not None else 0 for each in standings]
+    wanted = revision.spec.replicas
+    if wanted is None:
+        return min(pods, default=0)
+    return max(pods, key=lambda count: abs(count - wanted), default=0)
+
+
+def _selector(report: Report) -> str:
+    revision = report.target.revision
+    stage = revision.spec.measured if revision is not None else None
+    return f"{INSTANCE}={report.name},{COMPONENT}={stage},{TRACK}={STABLE}" if stage is not None else ""
 
 
 Said = tuple[str, Literal["True", "False", "Unknown"], str, str]
 """Type, status, reason and message."""
 
 
-def _ready(report: Report, enabled: Sequence[str], ready: Sequence[str]) -> Said:
+def _ready(report: Report, stages: Mapping[str, StageStatus]) -> Said:
     if report.target.revision is None:
         return "Ready", "False", "NothingRuns", "no valid spec has been applied yet"
     if report.topics != "complete" and report.target.good is None:
         return "Ready", "False", "TopicsMissing", "the Kafka topics are not made yet"
+    enabled, ready = _enabled(stages), _up(stages)
     missing = [name for name in enabled if name not in ready]
     if missing:
         return "Ready", "False", "StagesNotReady", f"not ready: {', '.join(missing)}"
     if not enabled:
         return "Ready", "False", "NothingRuns", "no stage is enabled"
-    return "Ready", "True", "AllStagesReady", f"{len(ready)} of {len(enabled)} stages"
+    told = f"{len(ready)} of {len(enabled)} stages"
+    zero = [name for name in enabled if stages[name].replicas == 0]
+    if len(zero) == len(enabled):
+        return "Ready", "True", "ScaledToZero", f"{told}, all of them scaled to zero"
+    stopped = f", of which {', '.join(zero)} are scaled to zero" if zero else ""
+    return "Ready", "True", "AllStagesReady", told + stopped
 
 
 def _progressing(report: Report) -> Said:

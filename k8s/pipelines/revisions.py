@@ -8,7 +8,7 @@ no part of it and always holds as it is written now: an autoscaler makes no revi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from k8s.kinds import CONTROLLER_REVISION
@@ -68,6 +68,14 @@ def with_behaviour(spec: RulePipelineSpec, behaviour: RulePipelineSpec | None) -
     if behaviour is None:
         return spec
     return spec.model_copy(update={name: getattr(behaviour, name) for name in BEHAVIOUR})
+
+
+def scaled(revisions: Mapping[str, Revision], replicas: int | None) -> dict[str, Revision]:
+    """The same revisions with another number of workers for all stages that say none."""
+    return {
+        name: replace(each, spec=each.spec.model_copy(update={"replicas": replicas}))
+        for name, each in revisions.items()
+    }
 
 
 def revision_of(owner: Owner, spec: RulePipelineSpec, known: Mapping[str, Revision]) -> Revision:

@@ -161,6 +161,16 @@ class RulePipelineSpec(Closed):
         stages = ((name, self.stages.of(name)) for name in self.stages.enabled)
         return tuple(name for name, said in stages if said.replicas is None and said.autoscaling is None)
 
+    @property
+    def measured(self) -> str | None:
+        """The stage by whose pods an autoscaler of the pipeline judges; None where it would scale none.
+
+        One stage alone: what is measured is multiplied by the pods that are found, and pods that another
+        autoscaler counts would stop both. It is alerts, which does most for a record, if it is among them.
+        """
+        together = self.scaled_together
+        return "alerts" if "alerts" in together else next(iter(together), None)
+
 
 class RulePipeline(Document):
     """One installation: its brokers, topics and stages."""

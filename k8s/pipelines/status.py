@@ -86,7 +86,7 @@ class RulePipelineStatus(Closed):
     """Such as 6/6."""
     lag: int | None = None
     replicas: int | None = None
-    """Workers that are ready, of the stage that has the fewest of those that `spec.replicas` scales."""
+    """Pods of the stage that is furthest from `spec.replicas`, of those that it scales."""
     selector: str = ""
-    """The labels of the pods, for whoever scales."""
+    """The labels of the pods by which an autoscaler of the pipeline judges: those of one stage."""
     canary: CanaryStatus | None = None

@@ -35,6 +35,7 @@ def standing(
         template=template(of.spec, stage, track),
         revision=of.name,
         wanted=1,
+        pods=1,
         ready=1,
         updated=1,
         image="",
