@@ -61,6 +61,9 @@ _OF_PIPELINES = (
     Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Whether all stages are up."),
     Column("Stages", "string", ".status.readyStages", "How many stages are up, of how many."),
     Column("Revision", "integer", ".status.revision", "The last revision that was wholly up."),
+    Column(
+        "Replicas", "integer", ".status.replicas", "Workers of each stage that says none of its own.", True
+    ),
     Column("Lag", "integer", ".status.lag", "Records that wait to be processed.", True),
     _REASON,
     _MESSAGE,

@@ -31,10 +31,10 @@ from k8s.pipelines.desired import (
 from k8s.pipelines.names import TOPICS
 from k8s.pipelines.plan import plan
 from k8s.pipelines.reporting import Report
-from k8s.pipelines.revisions import Revision, controller_revision, superfluous
+from k8s.pipelines.revisions import Revision, controller_revision, scaled, superfluous
 from k8s.pipelines.rollout import Course, Situation, course_of
 from k8s.pipelines.stages import STAGES
-from k8s.pipelines.target import Target, target_of
+from k8s.pipelines.target import Target, edit_of, target_of
 from k8s.pipelines.topic_resources import TopicsState
 
 _RESYNC_S: Final = 600.0
@@ -78,6 +78,8 @@ class Passes:
         paused = seen.spec is not None and seen.spec.paused
         if target.revision is not None and not target.revision.kept and not paused:
             target = await self._admit(seen, target)
+        if target.problems:
+            seen, target = _without_effect(seen, target)
         if target.revision is None:
             await self.telling.tell(seen, _report(seen, target, Course(), paused))
             return _RESYNC_S
@@ -88,7 +90,8 @@ class Passes:
         topics, words = seen.topics(shared, target.revision.spec.upgrade.progress_deadline_ms, now_ms)
         course = course_of(self._situation(key, seen, target, (topics, words), now_ms))
         if course.failure is not None and target.failed is None and not paused:
-            failure = course.failure.model_copy(update={"generation": seen.generation})
+            told = {"generation": seen.generation, "edit": edit_of(seen.resource)}
+            failure = course.failure.model_copy(update=told)
             await self.telling.failed(seen, failure, course.canary)
             return 0.0
         refused: list[str] = []
@@ -185,6 +188,13 @@ class Passes:
 
 def _revised(revision: Revision) -> Revised:
     return Revised(revision.name, revision.spec)
+
+
+def _without_effect(seen: Look, target: Target) -> tuple[Look, Target]:
+    """An invalid spec has no effect, its number of workers included: the last valid one holds."""
+    kept = replace(seen, revisions=scaled(seen.revisions, seen.status.target_replicas))
+    read = (kept.spec, target.problems)
+    return kept, target_of(kept.owner, kept.resource, read, kept.status, kept.revisions)
 
 
 def _report(seen: Look, target: Target, course: Course, paused: bool) -> Report:

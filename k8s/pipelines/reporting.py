@@ -61,6 +61,9 @@ def status_of(report: Report, before: RulePipelineStatus, now: str) -> RulePipel
         conditions=tuple(_kept(before, each, report.generation, now) for each in conditions),
         revision=good.number if good is not None else before.revision,
         target_revision=target.revision.number if target.revision is not None else before.target_revision,
+        target_replicas=(
+            target.revision.spec.replicas if target.revision is not None else before.target_replicas
+        ),
         failed=_still_failed(report),
         stages=stages,
         ready_stages=f"{len(_up(stages))}/{len(_enabled(stages))}",

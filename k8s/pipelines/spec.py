@@ -166,7 +166,7 @@ class RulePipelineSpec(Closed):
         """The stage by whose pods an autoscaler of the pipeline judges; None where it would scale none.
 
         One stage alone: what is measured is multiplied by the pods that are found, and pods that another
-        autoscaler counts would stop both. It is alerts, which does most for a record, if it is among them.
+        autoscaler counts would stop both. It is alerts, where most rules run, if it is among them.
         """
         together = self.scaled_together
         return "alerts" if "alerts" in together else next(iter(together), None)

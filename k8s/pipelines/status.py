@@ -68,7 +68,9 @@ class Failure(Closed):
     reason: str
     message: str = ""
     generation: int | None = None
-    """Of the resource when it failed: any later edit tries the revision again."""
+    """Of the resource when it failed: any later edit but one of its scale tries the revision again."""
+    edit: str = ""
+    """The hash of the spec without its scale then; empty where it was edited while it was paused."""
 
 
 class RulePipelineStatus(Closed):
@@ -80,6 +82,8 @@ class RulePipelineStatus(Closed):
     """The last revision that was wholly up."""
     target_revision: int | None = None
     """The revision that is wanted; it differs from `revision` during an upgrade."""
+    target_replicas: int | None = None
+    """What `spec.replicas` said when the spec was last valid."""
     failed: Failure | None = None
     stages: Annotated[dict[str, StageStatus], Field(max_length=20)] = Field(default_factory=dict)
     ready_stages: str = ""

@@ -3,10 +3,7 @@
 import time
 from collections.abc import Callable
 
-import pytest
-
 from tests.controlplane.client import wait_until
-from tests.controlplane.cluster import ToolFailure
 from tests.k8s.foreign import ARE_HERE, manifest
 from tests.k8s.operator.operators import Pipeline
 
@@ -40,53 +37,6 @@ def test_a_person_scales_what_the_pipeline_leaves_open(pipeline: Make) -> None:
     made.wait_up(2)
     assert replicas(made) == 4
     assert made.images()["alerts"] == "2"
-
-
-def test_one_number_scales_all_stages_that_say_none(pipeline: Make) -> None:
-    stages = {
-        "downlink": {"enabled": False},
-        "uplink": {"replicas": 2},
-        "geofences": {"autoscaling": {"minReplicas": 1, "maxReplicas": 2}},
-    }
-    made = pipeline(stages=stages, replicas=2).wait_up()
-    together = ("normalize", "alerts", "aggregations")
-    assert [replicas(made, stage) for stage in (*together, "uplink", "geofences")] == [2, 2, 2, 2, 1]
-    scale(made, 3)
-    wait_until(lambda: made.status["replicas"] == 3, saying="the fewest workers are three")
-    made.wait_up(1)
-    assert [replicas(made, stage) for stage in (*together, "uplink", "geofences")] == [3, 3, 3, 2, 1]
-    told = made.client.get(f"{made.path}/scale")
-    assert (told["spec"]["replicas"], told["status"]["replicas"]) == (3, 3)
-    pods = made.client.list(made.path_of("v1", "pods"), labelSelector=told["status"]["selector"])
-    assert len(pods) == 3 * len(together) + 2 + 1
-
-    # No revision is made of a number, and the way back to one leaves the number.
-    made.edit(image="registry.example/telltale:2")
-    made.wait_up(2)
-    scale(made, 4)
-    made.edit(rollbackTo=1)
-    made.wait_up(1)
-    assert set(made.images().values()) == {"1"}
-    assert [replicas(made, stage) for stage in together] == [4, 4, 4]
-
-    with pytest.raises(ToolFailure, match="more replicas than partitions: they would have nothing to do"):
-        scale(made, 9)
-    scale(made, 1)
-    wait_until(lambda: made.status["replicas"] == 1)
-    made.wait_up()
-
-    # Without the number each Deployment keeps what it has, and a person scales it.
-    made.edit(replicas=None)
-    made.wait_up()
-    made.cluster.kubectl("scale", "-n", made.namespace, f"deployment/{made.name}-alerts", "--replicas=4")
-    wait_until(lambda: made.status["stages"]["alerts"]["ready"] == 4)
-    made.wait_up()
-    assert [replicas(made, stage) for stage in together] == [1, 4, 1]
-    assert made.status["replicas"] == 1
-
-
-def scale(made: Pipeline, count: int) -> None:
-    made.cluster.kubectl("scale", "-n", made.namespace, f"rulepipeline/{made.name}", f"--replicas={count}")
 
 
 def test_an_autoscaler_takes_over_where_the_pipeline_was(pipeline: Make) -> None:
