@@ -134,7 +134,11 @@ class Follower:
                 if number < revisions.head:
                     versions.replace_missing(number)
                 continue
-            versions.know(await self._compiled(revisions, number))
+            try:
+                versions.know(await self._compiled(revisions, number))
+            except StoreDamaged as error:
+                log.warning("State of a revision that is refused goes to the current one", reason=str(error))
+                versions.replace_missing(number)
         if revisions.head == versions.newest or not revisions.head:
             return
         versions.newest = revisions.head

@@ -99,6 +99,38 @@ def test_state_goes_on_unless_what_it_means_is_edited() -> None:
     assert {it.name: it.lineage for it in (*rules.rules, *rules.sequences)} == made.manifest.lineages
 
 
+SEQUENCE = "within: 1m, steps: [{name: a, when: speed > 9}, {name: b, when: speed < 5}]"
+FIGURES = "window: {tumbling: 10s}, aggregates: {top: max(speed)}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("SequenceRule", SEQUENCE, SEQUENCE.replace("speed > 9", "speed > 8")),
+        ("SequenceRule", SEQUENCE, SEQUENCE.replace("within: 1m", "within: 2m")),
+        ("SequenceRule", SEQUENCE, f"{SEQUENCE}, contiguity: strict"),
+        ("SequenceRule", SEQUENCE, f"{SEQUENCE}, skip: toNext"),
+        ("SequenceRule", SEQUENCE, f"{SEQUENCE}, mode: shadow"),
+        ("AggregationRule", FIGURES, FIGURES.replace("10s", "20s")),
+        ("AggregationRule", FIGURES, f"{FIGURES}, groupBy: {{all: '\"fleet\"'}}"),
+        ("AggregationRule", FIGURES, FIGURES.replace("max", "min")),
+        ("AggregationRule", FIGURES, f"{FIGURES}, where: speed > 1"),
+    ],
+)
+def test_a_rule_begins_anew_with_each_word_that_its_state_refers_to(
+    kind: str, before: str, after: str
+) -> None:
+    def rule(spec: str, more: str = "") -> str:
+        head = f"apiVersion: telltale.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: it{more}}}\n"
+        return f"{head}spec: {{{spec}}}\n"
+
+    revisions = Revisions()
+    apply(revisions, loaded(rule(before)))
+    assert apply(revisions, loaded(rule(after))).restarted == ("it",)
+    made = apply(revisions, loaded(rule(after, ", labels: {team: night}")))
+    assert (made.restarted, made.manifest.lineages) == ((), {"it": 2})
+
+
 def test_a_way_back_is_a_new_revision_with_the_old_documents() -> None:
     revisions = Revisions()
     first = apply(revisions, loaded(alert("fast")))
