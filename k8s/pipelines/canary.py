@@ -58,20 +58,25 @@ def judge(
     What is clearly worse ends it at once; nothing promotes it before `for_ms` is over and enough was seen.
     """
     new, old = _total(canary, baseline), _total(stable, baseline)
-    worse = _worse(checks, new, old, final=elapsed_ms >= for_ms)
+    worse = _worse(checks, new, old if stable else None, final=elapsed_ms >= for_ms)
     if worse is not None:
         return Verdict("rollBack", worse)
     if elapsed_ms < for_ms:
         left = format_duration(math.ceil((for_ms - elapsed_ms) / 1000) * 1000)
         return Verdict("wait", f"compared for another {left}: {_told(new, old)}")
+    silent = [name for name, workers in (("new", canary), ("old", stable)) if not workers]
+    if silent and checks.min_records:
+        which = f"the metrics of the {silent[0]} image's workers cannot be read"
+        return Verdict("waitForRecords", f"{which}: nothing can be compared")
     if new.records < checks.min_records:
         few = f"{new.records:.0f} records seen, {checks.min_records} are needed"
         return Verdict("waitForRecords", few)
     return Verdict("promote", _told(new, old))
 
 
-def _worse(checks: Checks, new: _Total, old: _Total, *, final: bool) -> str | None:
-    rate, old_rate = _ratio(new.errors, new.records), _ratio(old.errors, old.records)
+def _worse(checks: Checks, new: _Total, old: _Total | None, *, final: bool) -> str | None:
+    """Why; None if it is not. Without the old image's figures only what is judged by itself is."""
+    rate = _ratio(new.errors, new.records)
     # A worker may fail without finishing a record, so that it has errors only.
     seen = max(new.records, new.errors)
     if checks.max_error_rate is not None:
@@ -79,14 +84,17 @@ def _worse(checks: Checks, new: _Total, old: _Total, *, final: bool) -> str | No
         if new.errors > allowed + _SIGMAS * math.sqrt(allowed + 1):
             limit = f"maxErrorRate is {checks.max_error_rate:g}"
             return f"errors are {_percent(rate)} of the records; {limit}"
+    if final and checks.max_lag is not None and new.lag > checks.max_lag:
+        return f"a worker is {new.lag:.0f} records behind; maxLag is {checks.max_lag}"
+    if old is None:
+        return None
+    old_rate = _ratio(old.errors, old.records)
     expected = old_rate * checks.max_error_ratio * seen
     if new.errors > expected + _SIGMAS * math.sqrt(expected + 1):
         return (
             f"errors are {_percent(rate)} of the records, with the old image {_percent(old_rate)};"
             f" maxErrorRatio is {checks.max_error_ratio:g}"
         )
-    if final and checks.max_lag is not None and new.lag > checks.max_lag:
-        return f"a worker is {new.lag:.0f} records behind; maxLag is {checks.max_lag}"
     if final and min(new.records, old.records) >= max(checks.min_records, 1):
         return _other_outcomes(checks, new, old)
     return None

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from k8s.pipelines.canary import baseline_of, judge
+from k8s.pipelines.canary import Verdict, baseline_of, judge
 from k8s.pipelines.deployments import Standing
 from k8s.pipelines.names import CANARY, STABLE, TOPICS, Owner, fingerprint
 from k8s.pipelines.readings import Counts
@@ -186,21 +186,28 @@ class _Walk:
                     }
                 )
         else:
-            self._judge(stage, before)
+            self._judge(stage, before, canary)
 
-    def _judge(self, stage: str, before: CanaryStatus) -> None:
+    def _judge(self, stage: str, before: CanaryStatus, standing: Standing) -> None:
         situation, course = self._situation, self._course
         said = situation.target.spec.stages.of(stage).canary
         assert said is not None
         assert before.started_at is not None
+        elapsed_ms = situation.now_ms - parse_instant(before.started_at)
         verdict = judge(
             said.checks,
             canary=situation.counts.get((stage, CANARY), {}),
             stable=situation.counts.get((stage, STABLE), {}),
             baseline=before.baseline,
-            elapsed_ms=situation.now_ms - parse_instant(before.started_at),
+            elapsed_ms=elapsed_ms,
             for_ms=said.for_ms,
         )
+        if verdict.decision == "promote" and not standing.rolled_out:
+            # It was up when it began. One that dies again and again counts from zero each time.
+            deadline_ms = said.for_ms + situation.target.spec.upgrade.progress_deadline_ms
+            is_late = elapsed_ms >= deadline_ms
+            why = "not all of its workers are ready any more"
+            verdict = Verdict("rollBack" if is_late else "waitForRecords", why)
         match verdict.decision:
             case "rollBack":
                 self._roll_back(stage, before, verdict.message)

@@ -105,6 +105,30 @@ def test_what_was_counted_before_does_not_count_and_a_new_start_counts_from_zero
     assert "with the old image 0 %" in said.message
 
 
+@pytest.mark.parametrize(
+    ("canary", "stable", "told"),
+    [
+        ({"new": Counts(10_000, 100, 1_000)}, {}, "the old image's workers"),
+        ({}, {"old": Counts(70_000, 700, 7_000)}, "the new image's workers"),
+        ({}, {}, "the new image's workers"),
+    ],
+)
+def test_whose_metrics_cannot_be_read_is_not_taken_for_one_without_errors(
+    canary: dict[str, Counts], stable: dict[str, Counts], told: str
+) -> None:
+    said = judge(Checks(), canary=canary, stable=stable, baseline={}, elapsed_ms=600_000, for_ms=600_000)
+    assert said.decision == "waitForRecords"
+    assert f"the metrics of {told} cannot be read" in said.message
+    bound = Checks(max_error_rate=0.001)
+    if canary:  # what needs no other to be judged by is judged
+        said = judge(bound, canary=canary, stable={}, baseline={}, elapsed_ms=1, for_ms=600_000)
+        assert said.decision == "rollBack"
+    said = judge(
+        Checks(min_records=0), canary=canary, stable=stable, baseline={}, elapsed_ms=600_000, for_ms=600_000
+    )
+    assert said.decision == "promote"
+
+
 def test_every_count_is_a_metric_that_the_stage_has() -> None:
     """Each name that is looked for stands in the table of metrics."""
     told = DOCS.read_text()

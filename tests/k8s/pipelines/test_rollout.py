@@ -194,6 +194,32 @@ def test_a_stage_whose_revision_is_forgotten_is_left_alone() -> None:
     assert "uplink" not in world.course().stages
 
 
+def test_a_canary_that_dies_again_after_it_was_up_is_not_promoted() -> None:
+    canary = {"replicas": 1, "for": "10s"}
+    upgrade = {"progressDeadline": "20s"}
+    new = revision(2, image="telltale:2", upgrade=upgrade, stages={"alerts": {"canary": canary}})
+    world = World(revision(1), new)
+    seen: list[tuple[str, str]] = []
+    for _ in range(120):
+        course = world.course()
+        if course.failure is not None:
+            break
+        if course.canary is not None:
+            seen.append((course.canary.state, course.canary.message))
+        counts = {("alerts", track): {track: Counts(500, 0, 50)} for track in (STABLE, CANARY)}
+        world.obey(course, counts=counts)
+        world.come_up()
+        if course.canary is not None and course.canary.started_at is not None:
+            standings = dict(world.situation.standings)
+            standings["alerts", CANARY] = replace(standings["alerts", CANARY], rolled_out=False)
+            world.situation = replace(world.situation, standings=standings)
+    assert ("WaitingForRecords", "not all of its workers are ready any more") in seen
+    assert "Promoted" not in {state for state, _ in seen}
+    assert course.failure is not None
+    assert course.failure.reason == "CanaryFailed"
+    assert world.situation.now_ms > 30 * SECOND_MS
+
+
 @pytest.mark.parametrize(("errors", "state"), [(0.0, "Promoted"), (0.5, "RolledBack")])
 def test_a_canary_comes_before_its_stage(errors: float, state: str) -> None:
     canary = {"replicas": 1, "for": "10s"}
