@@ -70,7 +70,7 @@ def admission_rules(webhook: str, secret: str) -> tuple[list[Rule], list[Rule]]:
     """For the webhook: cluster-wide its configuration, by name; in its own namespace its certificates."""
     return (
         [_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[webhook])],
-        [_rule(SECRET, ["create"]), _rule(SECRET, ["get", "update", "patch"], names=[secret])],
+        [_rule(SECRET, ["create"]), _rule(SECRET, ["get", "update"], names=[secret])],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from k8s.kinds import PROMETHEUS_RULE, SERVICE_MONITOR
-from k8s.pipelines.names import COMPONENT, INSTANCE, Owner, labels_of, selector_of, stage_name
+from k8s.pipelines.names import CANARY, COMPONENT, INSTANCE, Owner, labels_of, selector_of, stage_name
 from k8s.pipelines.spec import RulePipelineSpec
 from k8s.pipelines.stages import GROUPED
 from rules.documents.durations import format_duration
@@ -33,10 +33,11 @@ def service_monitor(owner: Owner, spec: RulePipelineSpec, stage: str) -> dict[st
 def prometheus_rule(owner: Owner, spec: RulePipelineSpec) -> dict[str, Any]:
     """One PrometheusRule for the installation."""
     enabled = [stage for stage in spec.stages.enabled if stage in GROUPED]
-    where = f'namespace="{owner.namespace}",pod=~"{owner.name}-.*"'
     rules = []
     for stage in enabled:
-        rules += _stage_rules(stage, where)
+        # Exactly the pods of this stage's Deployments: another pipeline's name may begin with this one's.
+        pods = f"{stage_name(owner, stage)}(-{CANARY})?-[a-z0-9]+-[a-z0-9]+"
+        rules += _stage_rules(stage, f'namespace="{owner.namespace}",pod=~"{pods}"')
     return {
         **PROMETHEUS_RULE.head(),
         "metadata": {
