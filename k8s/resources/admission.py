@@ -68,8 +68,10 @@ def _asked(resource: Any, said: Mapping[str, Any], tenancy: Tenancy, origin: str
     )
 
 
-def answer(review: Review, examined: Examined | None, *, unjudged: str | None = None) -> dict[str, Any]:
-    """The answer; `unjudged` says why a resource is let in as it is."""
+def answer(
+    review: Review, examined: Examined | None, *, unjudged: str | None = None, note: str | None = None
+) -> dict[str, Any]:
+    """The answer; `unjudged` says why a resource is let in as it is, `note` what else is to be known."""
     response: dict[str, Any] = {"uid": review.uid, "allowed": True}
     if unjudged is not None:
         response["warnings"] = [_short(unjudged)]
@@ -79,6 +81,8 @@ def answer(review: Review, examined: Examined | None, *, unjudged: str | None = 
             response["status"] = {"code": 422, "reason": "Invalid", "message": _message(examined.errors)}
         if examined.warnings:
             response["warnings"] = [_warning(each) for each in examined.warnings[:_MOST_WARNINGS]]
+    if note is not None and response["allowed"]:
+        response["warnings"] = [_short(note), *response.get("warnings", ())]
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
 
 

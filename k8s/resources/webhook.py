@@ -40,6 +40,7 @@ REVIEWS = Counter(
     "telltale_operator_admission_reviews", "Resources that the webhook was asked about", ["outcome"]
 )
 PATH = "/validate"
+_NO_KAFKA = "nothing runs this: the operator knows no Kafka to write rules to (the chart's kafka.bootstrap)"
 _MOST_BYTES = 16 << 20
 _MOST_WAITING = 64
 _PAUSE_S = 5.0
@@ -126,8 +127,12 @@ def _begin() -> None:
 class Webhook:
     """Answers reviews with what an index knows."""
 
-    def __init__(self, tenancy: Tenancy, origin: str, index: Index, judge: Judge) -> None:
+    def __init__(
+        self, tenancy: Tenancy, origin: str, index: Index, judge: Judge, note: str | None = None
+    ) -> None:
+        """`note` goes with everything that is let in."""
         self._tenancy, self._origin, self._index, self._judge = tenancy, origin, index, judge
+        self._note = note
 
     def application(self) -> web.Application:
         """As aiohttp serves it."""
@@ -157,14 +162,16 @@ class Webhook:
             return answer(review, Examined((taken,), ()))
         if not self._index.is_whole:
             REVIEWS.labels("unjudged").inc()
-            return answer(review, None, unjudged="not judged yet, the operator is starting: see the status")
+            why = "not judged yet, the operator is starting: see the status"
+            return answer(review, None, unjudged=why, note=self._note)
         examined = await self._judge.examine(asked.place, asked.text, context(asked.place, self._documents()))
         if examined is None:
             REVIEWS.labels("unjudged").inc()
             log.warning("A resource was not judged in time", resource="/".join(asked.key))
-            return answer(review, None, unjudged="not judged within the time that there is: see the status")
+            why = "not judged within the time that there is: see the status"
+            return answer(review, None, unjudged=why, note=self._note)
         REVIEWS.labels("refused" if examined.errors else "accepted").inc()
-        return answer(review, examined)
+        return answer(review, examined, note=self._note)
 
     def _taken(self, asked: Asked) -> Diagnostic | None:
         """Why the name is another resource's."""
@@ -198,7 +205,7 @@ async def _run(api: Api, options: RuleResources, namespace: str, namespaces: Seq
     certificates = Certificates(api, options.webhook, namespace)
     judge = Judge(options.webhook.timeout_s)
     kinds = [custom.kind for custom in DOCUMENT_KINDS]
-    webhook = Webhook(tenancy, options.origin, index, judge)
+    webhook = Webhook(tenancy, options.origin, index, judge, None if options.enabled else _NO_KAFKA)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(index.follow(api, kinds, namespaces), name="webhook index")

@@ -15,10 +15,11 @@ from tests.k8s.packaging.dockerfile import ROOT
 
 CHART = ROOT / "k8s/helm/telltale"
 VALUES = Path(__file__).parent / "values"
+STACK_VALUES = ROOT / "k8s/examples/stack/values.yaml"
 GOLDENS = Path(__file__).parent / "goldens"
 RENDERED = ROOT / "k8s/kustomize/operator/operator.yaml"
 """The chart with its own values, for those who have no helm; a golden file like the others."""
-NAMESPACE = "telltale-system"
+NAMESPACE = "telltale"
 BY_KUSTOMIZE = (
     "k8s/kustomize/overlays/private",
     "k8s/kustomize/overlays/public",
@@ -81,6 +82,7 @@ def rights() -> dict[Path, str]:
 def golden() -> dict[Path, str]:
     """Every golden file and what it should hold now; the chart is rendered with the rights that it has."""
     files = {GOLDENS / f"chart-{path.stem}.yaml": chart(path) for path in sorted(VALUES.glob("*.yaml"))}
+    files[GOLDENS / "chart-stack.yaml"] = chart(STACK_VALUES)
     files[RENDERED] = chart()
     for folder in BY_KUSTOMIZE:
         files[GOLDENS / f"{folder.replace('/', '-')}.yaml"] = kustomized(folder)

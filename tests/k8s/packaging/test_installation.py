@@ -31,6 +31,7 @@ from tests.k8s.packaging.rendering import (
     CHART,
     NAMESPACE,
     RENDERED,
+    STACK_VALUES,
     VALUES,
     chart,
     documents,
@@ -241,7 +242,10 @@ spec:
 def test_the_installed_operator_looks_after_pipelines_and_rules(
     cluster: Cluster, kafka: KafkaAddress, prefix: str
 ) -> None:
-    """Two operators under the chart's rights, processes in pods; the pipeline's own pods are simulated."""
+    """Two operators under the chart's rights, processes in pods; the pipeline's own pods are simulated.
+
+    The rules are in the release's namespace, as on the page: it is the one that is everybody's.
+    """
     release, fleet = "telltale-live", "live-fleet"
     topics = {
         "TELLTALE_KAFKA_BOOTSTRAP": kafka.bootstrap,
@@ -252,19 +256,21 @@ def test_the_installed_operator_looks_after_pipelines_and_rules(
     make_namespace(cluster, fleet, {})
     with ProcessKubelet(cluster) as node:
         make_namespace(cluster, release, RESTRICTED, node.annotations)
-        values = {"kafka.bootstrap": kafka.bootstrap, "kafka.prefix": prefix, "rules.tenancy": "none"}
+        values = {"kafka.bootstrap": kafka.bootstrap, "kafka.prefix": prefix}
         sets = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
         words = [*sets, "--wait", "--timeout", "120s", "--namespace", release]
         cluster.helm("install", "telltale", CHART, *words)
 
         # The catalog first: the webhook judges a rule by it.
         rules = ROOT / "k8s/examples/rules/fleet"
-        cluster.kubectl(*STRICTLY, "-n", fleet, "-f", rules / "catalog.yaml")
-        refused = wait_until(lambda: refusal(cluster, fleet), within=60, saying="the webhook refuses a rule")
+        cluster.kubectl(*STRICTLY, "-n", release, "-f", rules / "catalog.yaml")
+        refused = wait_until(
+            lambda: refusal(cluster, release), within=60, saying="the webhook refuses a rule"
+        )
         assert "undeclared signal 'coolent'" in refused
         assert "did you mean 'coolant'" in refused
-        cluster.kubectl(*STRICTLY, "-n", fleet, "-k", ROOT / "k8s/examples/rules")
-        said = wait_until(lambda: accepted(cluster, fleet, "alertrules", "coolant-overheat"), within=60)
+        cluster.kubectl(*STRICTLY, "-n", release, "-k", ROOT / "k8s/examples/rules")
+        said = wait_until(lambda: accepted(cluster, release, "alertrules", "coolant-overheat"), within=60)
         assert said["reason"] == "Valid"
         assert "coolant-overheat" in telltale("rules", "get", environment=topics)
 
@@ -311,6 +317,44 @@ def telltale(*words: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def test_the_stacks_values_name_what_the_stack_makes() -> None:
+    """User, Secrets and address of the operator's Kafka are those of the manifests beside them."""
+    values = yaml.safe_load(STACK_VALUES.read_text())["kafka"]
+    stack = documents(kustomized("k8s/examples/stack"))
+    users = {each["metadata"]["name"]: each for each in stack if each["kind"] == "KafkaUser"}
+    user = users[values["sasl"]["username"]]
+    assert values["sasl"]["passwordSecret"] == {"name": user["metadata"]["name"], "key": "password"}
+    assert user["metadata"]["namespace"] == NAMESPACE, "Strimzi puts the Secret where the user is"
+    writes = {
+        acl["resource"]["name"]
+        for acl in user["spec"]["authorization"]["acls"]
+        if "Write" in acl["operations"]
+    }
+    assert "telltale.rules" in writes
+    (pipeline,) = (each["spec"]["kafka"] for each in stack if each["kind"] == "RulePipeline")
+    for key in ("bootstrap", "securityProtocol", "tls"):
+        assert values[key] == pipeline[key], key
+    # Whose rules are everybody's: those of the release's namespace, which is the stack's.
+    assert {each["metadata"]["namespace"] for each in stack if each["kind"] == "SignalCatalog"} == {NAMESPACE}
+
+
+def test_flux_gives_the_operator_the_kafka_of_its_overlay() -> None:
+    flux = documents((ROOT / "k8s/examples/gitops/flux/flux.yaml").read_text())
+    (release,) = (each["spec"] for each in flux if each["kind"] == "HelmRelease")
+    (fleet,) = (each["spec"] for each in flux if each["metadata"]["name"] == "fleet")
+    overlay = documents(kustomized(fleet["path"]))
+    (pipeline,) = (each for each in overlay if each["kind"] == "RulePipeline")
+    assert release["values"]["kafka"] == {
+        key: value for key, value in pipeline["spec"]["kafka"].items() if key != "tls"
+    }
+    assert release["targetNamespace"] == pipeline["metadata"]["namespace"]
+    argo = documents((ROOT / "k8s/examples/gitops/argocd/applications.yaml").read_text())
+    (source,) = (each["spec"]["source"] for each in argo if "helm" in each["spec"]["source"])
+    (values,) = source["helm"]["valueFiles"]
+    assert (ROOT / source["path"] / values).resolve() == STACK_VALUES
+    assert {each["spec"]["destination"]["namespace"] for each in argo} == {NAMESPACE}
+
+
 PAGE = (ROOT / "docs/kubernetes-install.md").read_text()
 
 
@@ -338,4 +382,10 @@ def test_the_page_on_installing_works_word_for_word(cluster: Cluster, tmp_path: 
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        if "k8s/examples/stack/values.yaml" in block:
+            environment_of = {
+                each["name"]: each.get("value") for each in containers(operator(cluster))[0]["env"]
+            }
+            assert environment_of["TELLTALE_KAFKA_SASL_USERNAME"] == "telltale-operator"
+            assert environment_of["TELLTALE_RESOURCES_ENABLED"] == "true"
     assert "alertrules.telltale.dev" in done.stdout, "the CRDs stay"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8s.resources.admission import NotAReview, answer, read_review
+from k8s.resources.admission import NotAReview, Review, answer, read_review
 from k8s.resources.documents import Place, asked_for, written
 from k8s.resources.examining import context, examine
 from k8s.resources.tenancy import Tenancy
@@ -33,14 +33,15 @@ def review(operation: str, new: Any, old: Any = None, **more: Any) -> dict[str, 
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": said}
 
 
-def judged(new: dict[str, Any], *beside: dict[str, Any]) -> dict[str, Any]:
+def judged(new: dict[str, Any], *beside: dict[str, Any], note: str | None = None) -> dict[str, Any]:
     """The response about a new resource beside others."""
     others = [asked_for(each, TENANCY, "test") for each in beside]
     documents = {each.place: each.canonical or "" for each in others}
     read = read_review(review("CREATE", new, namespace=new["metadata"]["namespace"]), TENANCY, "test")
     assert read.asked is not None
     asked = read.asked
-    return answer(read, examine(asked.place, asked.text, context(asked.place, documents)))["response"]
+    examined = examine(asked.place, asked.text, context(asked.place, documents))
+    return answer(read, examined, note=note)["response"]
 
 
 CATALOG = resource("SignalCatalog", "default", SPEED)
@@ -51,6 +52,14 @@ def test_a_right_rule_is_let_in():
         "uid": "u1",
         "allowed": True,
     }
+
+
+def test_what_is_let_in_is_noted_and_what_is_refused_is_not():
+    assert judged(CATALOG, note="no Kafka")["warnings"] == ["no Kafka"]
+    wrong = judged(resource("AlertRule", "fast", {"when": "speed >"}), CATALOG, note="no Kafka")
+    assert (wrong["allowed"], "warnings" in wrong) == (False, False)
+    unjudged = answer(Review("u1", None), None, unjudged="later", note="no Kafka")["response"]
+    assert (unjudged["allowed"], unjudged["warnings"]) == (True, ["no Kafka", "later"])
 
 
 def test_a_wrong_rule_is_refused_with_all_that_is_wrong_and_the_hints():

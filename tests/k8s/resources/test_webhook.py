@@ -148,3 +148,25 @@ def test_what_is_not_judged_in_time_is_let_in_and_the_status_tells(rules: Rules)
             rules.cluster.client.create(rules.path("AlertRule"), {**body, "spec": {"when": "sped > 1"}})
         status = rules.wait_condition("Accepted", "False", "Invalid", "AlertRule", "fast")
         assert status["errors"][0]["hint"] == "did you mean 'speed'?"
+
+
+def test_an_operator_that_writes_no_rules_says_so(rules: Rules) -> None:
+    with webhook(rules, TELLTALE_RESOURCES_ENABLED="false") as (_, url):
+        spec = {"timestamp": {"path": "ts"}, "signals": {}}
+        catalog = {"kind": "SignalCatalog", "metadata": {"name": "default"}, "spec": spec}
+        review = {
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "u1",
+                "operation": "CREATE",
+                "namespace": rules.namespace,
+                "object": {"apiVersion": "telltale.dev/v1alpha1", **catalog},
+            },
+        }
+        request = urllib.request.Request(url, json.dumps(review).encode())
+        tls = ssl._create_unverified_context()
+        with urllib.request.urlopen(request, context=tls, timeout=30) as answered:
+            response = json.load(answered)["response"]
+        assert response["allowed"]
+        assert response["warnings"][0].startswith("nothing runs this: the operator knows no Kafka")
