@@ -52,12 +52,18 @@ class Board:
     news: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=KEPT))
     firing: dict[str, AlertLine] = field(default_factory=dict)
     fired: Counter[str] = field(default_factory=Counter)
+    """By rule: alerts, visits of fences and windows."""
     resolved: Counter[str] = field(default_factory=Counter)
     vehicles: dict[str, set[str]] = field(default_factory=dict)
     commands: OrderedDict[str, CommandLine] = field(default_factory=OrderedDict)
     command_states: Counter[str] = field(default_factory=Counter)
     arrivals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=KEPT))
     notes: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    @property
+    def alerts_fired(self) -> int:
+        """Alerts alone, as the accounts count them."""
+        return len(self.firing) + self.resolved.total()
 
     def note(self, now: float, sentence: str) -> None:
         """Something that the demo itself did or saw."""

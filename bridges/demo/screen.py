@@ -51,7 +51,7 @@ class Lines:
             self._print(
                 f"{clock(scene.now - scene.began)}  {board.rate(scene.now):.0f} messages/s, "
                 f"{accounts.uplinked} in Kafka, {accounts.normalized} normalized, "
-                f"{len(board.firing)} alerts firing, {sum(board.fired.values())} fired, "
+                f"{len(board.firing)} alerts firing, {board.alerts_fired} fired, "
                 f"{board.command_states['requested']} commands, "
                 f"{board.command_states['acknowledged']} acknowledged"
             )

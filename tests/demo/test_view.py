@@ -10,6 +10,7 @@ from bridges.demo.board import Board
 from bridges.demo.children import Child, Phase
 from bridges.demo.health import Condition
 from bridges.demo.installation import STAGES
+from bridges.demo.screen import Lines
 from bridges.demo.view import Scene, render
 
 RULES = [f"rule-{number}" for number in range(10)]
@@ -53,7 +54,7 @@ def children():
     return made
 
 
-def screen(board, width, height, **changes):
+def a_scene(board, **changes):
     made = children()
     scene = {
         "now": 100.0,
@@ -67,8 +68,12 @@ def screen(board, width, height, **changes):
         "conditions": {child.name: Condition(ready=True, cpu=0.5, memory_mb=80.0) for child in made},
         "rules": RULES,
     }
+    return Scene(**(scene | changes))
+
+
+def screen(board, width, height, **changes):
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
-    console.print(render(Scene(**(scene | changes)), width, height))
+    console.print(render(a_scene(board, **changes), width, height))
     return console.file.getvalue().splitlines()
 
 
@@ -125,6 +130,25 @@ def test_an_alert_begins_rises_and_ends_on_the_board():
     assert (board.fired["rule-3"], len(board.firing)) == (1, 1)
     board.take(alert("x", "resolved", reason="cleared"), 3.0)
     assert (board.resolved["rule-3"], len(board.firing)) == (1, 0)
+
+
+def test_a_line_counts_the_alerts_that_the_summary_counts():
+    board, accounts = Board(), Accounts()
+    visit = {"id": "v1", "rule": "yard", "vehicleId": "vehicle-01", "event": "enter", "fence": "depot"}
+    window = {"id": "w1", "rule": "use", "vehicleId": "vehicle-01", "update": 0, "final": True}
+    for seen in (
+        alert("a", "firing"),
+        alert("b", "firing"),
+        alert("b", "resolved"),
+        Seen("vehicle.geofence-events", b"vehicle-01", orjson.dumps(visit), {}),
+        Seen("vehicle.aggregates", b"vehicle-01", orjson.dumps(window), {}),
+    ):
+        board.take(seen, 1.0)
+        accounts.take(seen)
+    told = io.StringIO()
+    Lines(Console(file=told)).draw(a_scene(board, accounts=accounts))
+    assert "1 alerts firing, 2 fired" in told.getvalue()
+    assert accounts.summary(published=0, latency_ms={})["alerts_fired"] == 2
 
 
 def test_a_command_counts_once_in_each_state_and_an_answer_stays():
