@@ -34,8 +34,6 @@ async def main(context: Context[OperatorSettings]) -> None:
     async with api:
         await context.reach("the API server", api.version, retry_on=(ApiError,))
         await context.reach("the CRD of RulePipeline", lambda: _has_kind(api), retry_on=(ApiError,))
-        # Ready without leading: a roll-out of the operator must not wait for the lead to change hands.
-        context.health.check("operator", lambda: None)
         terms = Terms(
             namespace=settings.namespace,
             name=settings.lease_name,
@@ -44,9 +42,12 @@ async def main(context: Context[OperatorSettings]) -> None:
             renew_deadline_s=settings.renew_deadline_s,
             retry_period_s=settings.retry_period_s,
         )
-        async with _judging(context, api), _leading(context, Leadership(api, terms)) as leads:
-            if leads:
-                await _lead(context, api)
+        async with _judging(context, api):
+            # Ready without leading: a roll-out of the operator must not wait for the lead to change hands.
+            context.health.check("operator", lambda: None)
+            async with _leading(context, Leadership(api, terms)) as leads:
+                if leads:
+                    await _lead(context, api)
 
 
 @contextlib.asynccontextmanager
@@ -56,8 +57,12 @@ async def _judging(context: Context[OperatorSettings], api: Api) -> AsyncIterato
     if not settings.resources.webhook.enabled:
         yield
         return
-    where = settings.operator
-    work = run_webhook(api, settings.resources, namespace=where.namespace, namespaces=where.namespaces)
+    where, listens = settings.operator, asyncio.Event()
+    # The API server asks whoever is ready.
+    context.health.check("webhook", lambda: None if listens.is_set() else "it does not listen yet")
+    work = run_webhook(
+        api, settings.resources, listens, namespace=where.namespace, namespaces=where.namespaces
+    )
     answering = asyncio.create_task(work, name="webhook")
     body = asyncio.current_task()
     assert body is not None

@@ -11,10 +11,10 @@ import json
 import sys
 from typing import Any, Final
 
+from k8s.crds import DOCUMENT_KINDS
 from k8s.kinds import (
     CONTROLLER_REVISION,
     EVENT,
-    GROUP,
     LEASE,
     POD,
     RULE_PIPELINE,
@@ -51,9 +51,10 @@ def pipeline_rules() -> list[Rule]:
 
 def resource_rules() -> list[Rule]:
     """For rule resources: read them, and write what became of them."""
+    kinds = [custom.kind for custom in DOCUMENT_KINDS]
     return [
-        {"apiGroups": [GROUP], "resources": ["*"], "verbs": ["list", "watch"]},
-        {"apiGroups": [GROUP], "resources": ["*/status"], "verbs": ["patch"]},
+        *(_rule(kind, ["list", "watch"]) for kind in kinds),
+        *(_rule(kind, ["patch"], part="status") for kind in kinds),
     ]
 
 

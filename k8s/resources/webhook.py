@@ -188,18 +188,24 @@ class Webhook:
 async def run_webhook(
     api: Api,
     options: RuleResources,
+    listens: asyncio.Event,
     *,
     namespace: str,
     namespaces: Sequence[str] = (),
 ) -> None:
-    """Serve until cancelled; `namespace` is the operator's own. Raises ConfigurationError where it cannot."""
+    """Serve until cancelled, `listens` once it does; `namespace` is the operator's own.
+
+    Raises ConfigurationError where it cannot.
+    """
     try:
-        await _run(api, options, namespace, namespaces)
+        await _run(api, options, listens, namespace, namespaces)
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
 
 
-async def _run(api: Api, options: RuleResources, namespace: str, namespaces: Sequence[str]) -> None:
+async def _run(
+    api: Api, options: RuleResources, listens: asyncio.Event, namespace: str, namespaces: Sequence[str]
+) -> None:
     tenancy = tenancy_of(options, namespace)
     index = Index(tenancy, options.origin)
     certificates = Certificates(api, options.webhook, namespace)
@@ -213,6 +219,7 @@ async def _run(api: Api, options: RuleResources, namespace: str, namespaces: Seq
             await certificates.loaded.wait()
             async with _serving(webhook, options, certificates) as port:
                 log.info("The webhook listens", port=port)
+                listens.set()
                 await asyncio.get_running_loop().create_future()
     finally:
         judge.close()

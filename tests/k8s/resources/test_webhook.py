@@ -7,11 +7,15 @@ import ssl
 import urllib.request
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import trustme
+import yaml
 
+from k8s.operator.rights import admission_rules, resource_rules
 from tests.controlplane.client import ApiFailure, wait_until
 from tests.controlplane.cluster import ToolFailure
 from tests.k8s.resources.conftest import PLURALS, Rules
@@ -19,6 +23,8 @@ from tests.k8s.resources.operating import Operating
 
 pytestmark = pytest.mark.integration
 
+EVERY_KIND = Path(__file__).parents[1] / "crds" / "documents" / "set.yaml"
+SECRET = "telltale-operator-webhook"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
@@ -130,9 +136,7 @@ def test_a_wrong_rule_is_refused_at_apply_with_all_its_findings_and_a_right_one_
             urllib.request.urlopen(urllib.request.Request(url, b"x" * (17 << 20)), context=tls, timeout=30)
         assert "TT101" in refused(rules, "AlertRule", "fast", {"when": "sped > 1"})
 
-        secret = rules.cluster.client.get(
-            f"/api/v1/namespaces/{rules.namespace}/secrets/telltale-operator-webhook"
-        )
+        secret = rules.cluster.client.get(f"/api/v1/namespaces/{rules.namespace}/secrets/{SECRET}")
         key = base64.b64decode(secret["data"]["tls.key"]).decode()
         assert key.splitlines()[1] not in operator.log.read_text()
         (judge,) = judges(operator.pid)
@@ -170,3 +174,56 @@ def test_an_operator_that_writes_no_rules_says_so(rules: Rules) -> None:
             response = json.load(answered)["response"]
         assert response["allowed"]
         assert response["warnings"][0].startswith("nothing runs this: the operator knows no Kafka")
+
+
+def test_it_has_the_rights_that_it_uses_and_uses_those_that_it_has(rules: Rules) -> None:
+    cluster = rules.cluster
+    mark = cluster.mark()
+    webhook_rules, certificate_rules = admission_rules("", SECRET)
+    with webhook(rules):
+        documents = list(yaml.safe_load_all(EVERY_KIND.read_text()))
+        assert {document["kind"] for document in documents} == set(PLURALS)
+        for document in documents:
+            metadata = dict(document["metadata"])
+            rules.apply(document["kind"], metadata.pop("name"), document["spec"], **metadata)
+        for document in documents:
+            name = document["metadata"]["name"]
+            rules.wait_condition("Accepted", "True", "Valid", document["kind"], name)
+    spoiled = {"data": {"tls.crt": base64.b64encode(b"spoiled").decode()}}
+    cluster.client.patch(f"/api/v1/namespaces/{rules.namespace}/secrets/{SECRET}", spoiled)
+    with webhook(rules):
+        assert "TT101" in refused(rules, "AlertRule", "wrong", {"when": "sped > 1"})
+    calls = [
+        call
+        for call in cluster.calls(mark, user=f"system:serviceaccount:{rules.namespace}:")
+        if call.resource
+    ]
+    assert [call for call in calls if call.code in (401, 403)] == []
+    granted = {
+        (verb, resource)
+        for rule in [*resource_rules(), *webhook_rules, *certificate_rules]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert granted - {(call.verb, call.resource) for call in calls} == set()
+
+
+def test_it_is_ready_once_the_webhook_listens(rules: Rules) -> None:
+    files = (rules.here / "tls.crt", rules.here / "tls.key")
+    operator = rules.operator(
+        TELLTALE_RESOURCES_WEBHOOK_ENABLED="true",
+        TELLTALE_RESOURCES_WEBHOOK_PORT="0",
+        TELLTALE_RESOURCES_WEBHOOK_CERTIFICATE_FILE=str(files[0]),
+        TELLTALE_RESOURCES_WEBHOOK_KEY_FILE=str(files[1]),
+    )
+    with operator:
+        operator.wait_said("Leading")
+        url = f"http://127.0.0.1:{operator.wait_said('Started operator')['http_port']}/readyz"
+        with pytest.raises(urllib.error.HTTPError, match="503") as refusal:
+            urllib.request.urlopen(url, timeout=10)
+        assert "webhook" in refusal.value.read().decode()
+        issued = trustme.CA().issue_cert("localhost")
+        issued.private_key_pem.write_to_path(files[1])
+        issued.cert_chain_pems[0].write_to_path(files[0])
+        operator.wait_said("The webhook listens")
+        assert urllib.request.urlopen(url, timeout=10).status == 200
