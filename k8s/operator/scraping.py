@@ -75,6 +75,8 @@ class PrometheusMetrics:
         try:
             async with self._session.post(self._url, data={"query": query}, timeout=_TIMEOUT) as answer:
                 body: dict[str, Any] = await answer.json()
+            if body["status"] != "success":
+                raise ValueError(body["error"])
             found: dict[str, list[Sample]] = {}
             for each in body["data"]["result"]:
                 labels = each["metric"]

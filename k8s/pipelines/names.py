@@ -25,6 +25,8 @@ COMPONENT: Final = "app.kubernetes.io/component"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 OURS: Final = f"{MANAGED_BY}={OPERATOR}"
 """The label selector of all that the operator owns, pods included."""
+OPERATOR_PODS: Final = {"app.kubernetes.io/name": "telltale", COMPONENT: "operator"}
+"""The labels of the operator's own pods, in whatever namespace: they read the metrics of all stages."""
 TOPICS: Final = "topics"
 """The component of what makes topics."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from k8s.kinds import DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT
 from k8s.pipelines.environment import HTTP_PORT
-from k8s.pipelines.names import Owner, labels_of, selector_of, stage_name
+from k8s.pipelines.names import OPERATOR_PODS, Owner, labels_of, selector_of, stage_name
 from k8s.pipelines.spec import RulePipelineSpec
 
 
@@ -60,21 +60,19 @@ def network_policy(owner: Owner, spec: RulePipelineSpec, stage: str) -> dict[str
     if spec.mqtt is not None and stage in ("uplink", "downlink"):
         ports.append(spec.mqtt.effective_port)
     ports += spec.network_policies.egress_ports
-    allowed = spec.network_policies.from_namespaces
+    readers: list[dict[str, Any]] = [{"namespaceSelector": {}}]
+    if allowed := spec.network_policies.from_namespaces:
+        readers = [
+            {"namespaceSelector": {"matchLabels": dict(allowed)}},
+            {"namespaceSelector": {}, "podSelector": {"matchLabels": OPERATOR_PODS}},
+        ]
     return {
         **NETWORK_POLICY.head(),
         "metadata": _head(owner, stage),
         "spec": {
             "podSelector": {"matchLabels": selector_of(owner, stage)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [
-                {
-                    "from": [
-                        {"namespaceSelector": {"matchLabels": dict(allowed)} if allowed else {}},
-                    ],
-                    "ports": [{"port": HTTP_PORT, "protocol": "TCP"}],
-                }
-            ],
+            "ingress": [{"from": readers, "ports": [{"port": HTTP_PORT, "protocol": "TCP"}]}],
             "egress": [
                 {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
                 {"ports": [{"port": port, "protocol": "TCP"} for port in dict.fromkeys(ports)]},
