@@ -12,8 +12,8 @@ from typing import Final
 
 from k8s.kinds import AUTOSCALER, DEPLOYMENT, KAFKA_TOPIC, SCALED_OBJECT
 from k8s.operator.acting import Hands
-from k8s.operator.events import Events
 from k8s.operator.observing import Look
+from k8s.operator.telling import Telling
 from k8s.pipelines.deployments import stage_of
 from k8s.pipelines.desired import KINDS, Capabilities, Revised, owned, shared_manifests
 from k8s.pipelines.plan import Apply, Change, Delete, is_owned
@@ -30,7 +30,7 @@ class Cleanup:
     """Puts the finalizer on, and works it off."""
 
     hands: Hands
-    events: Events
+    telling: Telling
 
     async def stand_by(self, seen: Look) -> None:
         """Put the finalizer on; nothing is made before it stands."""
@@ -41,16 +41,19 @@ class Cleanup:
         finalizers = seen.resource["metadata"].get("finalizers") or ()
         if FINALIZER not in finalizers:
             return None
-        if await self._drain(seen):
+        if stages := await self._drain(seen):
+            await self.telling.leaving(seen, f"the workers of {', '.join(stages)} to end")
             return _LOOK_S
-        if not await self._topics(seen):
+        is_done, trouble = await self._topics(seen)
+        if not is_done:
+            await self.telling.leaving(seen, "the topics to be deleted", trouble)
             return _LOOK_S
         await self._set(seen, [each for each in finalizers if each != FINALIZER])
-        self.events.forget(seen.owner)
+        self.telling.events.forget(seen.owner)
         return None
 
-    async def _drain(self, seen: Look) -> bool:
-        """Whether there still are workers."""
+    async def _drain(self, seen: Look) -> list[str]:
+        """Stages that still have workers."""
         changes: list[Change] = [
             Delete(reference, KINDS[reference.resource], found["metadata"]["uid"])
             for reference, found in sorted(seen.found.items(), key=lambda each: _rank(each[0].resource))
@@ -59,39 +62,45 @@ class Cleanup:
             and not found["metadata"].get("deletionTimestamp")
         ]
         await self.hands.make(seen.owner, changes)
-        return bool(changes) or any(stage_of(pod) in STAGES for pod in seen.pods)
+        left = {stage_of(pod) for pod in seen.pods}
+        left |= {stage_of(seen.found[each.ref]) for each in changes}
+        return [stage for stage in STAGES if stage in left]
 
-    async def _topics(self, seen: Look) -> bool:
-        """Whether the topics are as deletionPolicy says."""
+    async def _topics(self, seen: Look) -> tuple[bool, str]:
+        """Whether the topics are as deletionPolicy says, and why they cannot be."""
         spec = seen.spec
         if spec is None:
             # Nothing is deleted on the word of a spec that cannot be read.
-            return True
-        topics = [each for each in seen.found if each.resource == KAFKA_TOPIC.resource]
+            return True, ""
+        manifests = shared_manifests(
+            seen.owner, Revised("", spec), Capabilities(frozenset({KAFKA_TOPIC.resource}))
+        )
+        topics = {
+            each: found
+            for each, found in seen.found.items()
+            if each.resource == KAFKA_TOPIC.resource and (is_owned(seen.owner, found) or each in manifests)
+        }
         if spec.deletion_policy == "Keep":
-            if topics and spec.topics.manage == "Strimzi":
-                capabilities = Capabilities(frozenset({KAFKA_TOPIC.resource}))
-                kept = shared_manifests(seen.owner, Revised("", spec), capabilities)
-                await self.hands.make(
-                    seen.owner,
-                    [
-                        Apply(each, KAFKA_TOPIC, kept[each], exists=True)
-                        for each in topics
-                        if each in kept and is_owned(seen.owner, seen.found[each])
-                    ],
-                )
-            return True
+            kept = [
+                Apply(each, KAFKA_TOPIC, manifests[each], exists=True)
+                for each, found in topics.items()
+                if each in manifests and is_owned(seen.owner, found)
+            ]
+            await self.hands.make(seen.owner, kept)
+            return True, ""
         if spec.topics.manage == "Strimzi":
             going = [
-                Delete(each, KAFKA_TOPIC, seen.found[each]["metadata"]["uid"])
-                for each in topics
-                if not seen.found[each]["metadata"].get("deletionTimestamp")
+                Delete(each, KAFKA_TOPIC, found["metadata"]["uid"])
+                for each, found in topics.items()
+                if not found["metadata"].get("deletionTimestamp")
             ]
             await self.hands.make(seen.owner, going)
-            return True
-        return spec.topics.manage == "None" or await self._delete_by_job(seen, Revised("", spec))
+            return True, ""
+        if spec.topics.manage == "None":
+            return True, ""
+        return await self._delete_by_job(seen, Revised("", spec))
 
-    async def _delete_by_job(self, seen: Look, revised: Revised) -> bool:
+    async def _delete_by_job(self, seen: Look, revised: Revised) -> tuple[bool, str]:
         settings = topics_settings(seen.owner, revised.spec)
         job = topics_job(seen.owner, revised.spec, "delete")
         manifests = owned(seen.owner, revised.revision, [settings, job])
@@ -104,11 +113,9 @@ class Cleanup:
         there = seen.found.get(next(each for each in manifests if each.name == job["metadata"]["name"]))
         outcome, words = job_outcome(there) if there is not None else ("running", "")
         if outcome == "failed" or refused:
-            note = (
-                f"The topics are not deleted: {words or '; '.join(refused)}; deletionPolicy: Keep leaves them"
-            )
-            await self.events.tell(seen.owner, "Warning", "TopicsNotDeleted", note)
-        return outcome == "complete"
+            why = words or "; ".join(refused)
+            return False, f"the topics are not deleted: {why}; deletionPolicy: Keep leaves them"
+        return outcome == "complete", ""
 
     async def _set(self, seen: Look, finalizers: list[str]) -> None:
         # With the version that was read: somebody else's finalizer is not lost.

@@ -47,13 +47,13 @@ class Controller:
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
             workers = Workers(self.cache, session, self.queue.add)
             hands = Hands(self._api, self.cache)
-            events = Events(self._api)
+            telling = Telling(hands, Events(self._api))
             passes = Passes(
                 cache=self.cache,
                 hands=hands,
-                telling=Telling(hands, events),
+                telling=telling,
                 workers=workers,
-                cleanup=Cleanup(hands, events),
+                cleanup=Cleanup(hands, telling),
                 capabilities=lambda: self.watches.capabilities,
                 canary_interval_s=settings.canary_interval_s,
             )

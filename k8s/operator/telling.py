@@ -13,7 +13,7 @@ from k8s.operator.events import Events
 from k8s.operator.observing import Look
 from k8s.pipelines.names import APPLIED, TEMPLATE
 from k8s.pipelines.plan import Apply, Change
-from k8s.pipelines.reporting import Report, merge_patch, status_of
+from k8s.pipelines.reporting import Report, leaving, merge_patch, status_of
 from k8s.pipelines.status import CanaryStatus, Condition, Failure, RulePipelineStatus
 
 _BY_MESSAGE: Final = ("InvalidSpec", "RolledBack", "UpgradeFailed", "Refused")
@@ -29,11 +29,19 @@ class Telling:
 
     async def tell(self, seen: Look, report: Report) -> None:
         """Write what has changed."""
-        status = status_of(report, seen.status, now_text())
-        await self._write(seen, status)
-        before = {each.type: each for each in seen.status.conditions}
-        for condition in status.conditions:
-            await self._event(seen, before.get(condition.type), condition)
+        await self._tell(seen, status_of(report, seen.status, now_text()))
+
+    async def leaving(self, seen: Look, waits_for: str, trouble: str = "") -> None:
+        """It is being deleted; what that waits for, and why it cannot go on."""
+        status = leaving(
+            seen.status,
+            seen.standings,
+            seen.generation,
+            now_text(),
+            waits_for=waits_for,
+            trouble=trouble,
+        )
+        await self._tell(seen, status)
 
     async def failed(self, seen: Look, failure: Failure, canary: CanaryStatus | None) -> None:
         """Remember a failure before anything is done about it."""
@@ -77,6 +85,12 @@ class Telling:
             else:
                 continue
             await self.events.tell(seen.owner, "Normal", "PutRight", said, subject=str(change.ref))
+
+    async def _tell(self, seen: Look, status: RulePipelineStatus) -> None:
+        await self._write(seen, status)
+        before = {each.type: each for each in seen.status.conditions}
+        for condition in status.conditions:
+            await self._event(seen, before.get(condition.type), condition)
 
     async def _write(self, seen: Look, status: RulePipelineStatus) -> None:
         written: dict[str, Any] = status.model_dump(mode="json", by_alias=True, exclude_none=True)

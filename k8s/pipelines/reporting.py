@@ -74,6 +74,48 @@ def status_of(report: Report, before: RulePipelineStatus, now: str) -> RulePipel
     )
 
 
+def leaving(
+    before: RulePipelineStatus,
+    standings: Mapping[tuple[str, str], Standing],
+    generation: int,
+    now: str,
+    *,
+    waits_for: str,
+    trouble: str = "",
+) -> RulePipelineStatus:
+    """The status of an installation that is being deleted; `trouble` says why it cannot go."""
+    stages = {
+        name: stage.model_copy(
+            update={
+                "replicas": 0,
+                "ready": standings[name, STABLE].ready if (name, STABLE) in standings else 0,
+                "updated": 0,
+                "lag": None,
+                "state": stage.state if stage.state == "Disabled" else "Deleting",
+            }
+        )
+        for name, stage in before.stages.items()
+    }
+    enabled = _enabled(stages)
+    conditions: tuple[Said, ...] = (
+        ("Ready", "False", "Deleting", "the pipeline is being deleted"),
+        ("Progressing", "True", "Deleting", f"waiting for {waits_for}"),
+        ("Degraded", "True", "TopicsNotDeleted", _cut(trouble))
+        if trouble
+        else ("Degraded", "False", "AsExpected", ""),
+    )
+    return before.model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": tuple(_kept(before, each, generation, now) for each in conditions),
+            "stages": stages,
+            "ready_stages": f"{sum(stages[name].ready > 0 for name in enabled)}/{len(enabled)}",
+            "lag": None,
+            "canary": None,
+        }
+    )
+
+
 def _enabled(stages: Mapping[str, StageStatus]) -> list[str]:
     return [name for name, stage in stages.items() if stage.state != "Disabled"]
 

@@ -73,8 +73,28 @@ def test_topics_that_cannot_be_deleted_hold_the_pipeline_until_they_are_to_be_ke
     # The pods of the Job cannot start; the Job is told to give up, as it would after ten minutes.
     made.client.patch(f"{path}/{job}", {"spec": {"activeDeadlineSeconds": 1}})
     assert "deletionPolicy: Keep leaves them" in made.wait_for_event("TopicsNotDeleted", within=40)
-    assert made.exists
+    assert made.condition("Ready")["reason"] == "Deleting"
+    assert made.condition("Degraded")["reason"] == "TopicsNotDeleted"
+    assert made.status["readyStages"] == "0/2"
     made.edit(deletionPolicy="Keep")
+    wait_until(lambda: not made.exists, saying="the pipeline is gone")
+
+
+def test_what_is_being_deleted_is_not_ready_and_says_what_it_waits_for(pipeline: Make) -> None:
+    made = pipeline(stages=FEW).wait_up()
+    (pod, *_) = made.resources("v1", "pods")
+    path = made.path_of("v1", "pods", pod["metadata"]["name"])
+    # A worker that does not end.
+    made.client.patch(path, {"metadata": {"finalizers": ["example.com/held"]}})
+    made.delete()
+    stage = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+    ready = made.wait_for("Ready", "Deleting")
+    assert ready["status"] == "False"
+    wait_until(
+        lambda: made.condition("Progressing")["message"] == f"waiting for the workers of {stage} to end"
+    )
+    assert made.status["stages"][stage]["state"] == "Deleting"
+    made.client.patch(path, {"metadata": {"finalizers": []}})
     wait_until(lambda: not made.exists, saying="the pipeline is gone")
 
 
