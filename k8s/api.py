@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import structlog
 from prometheus_client import Counter
 
 from k8s.access import Access, of_kubeconfig, of_pod
-from k8s.api_errors import ApiError, Forbidden, Gone, Unavailable, error_of
+from k8s.api_errors import ApiError, Broken, Forbidden, Gone, Unavailable, error_of
 from k8s.kinds import Kind
 from pipeline.process.version import program_version
 
@@ -37,9 +38,11 @@ MANAGER = "telltale-operator"
 _TIMEOUT_S = 20.0
 _WATCH_S = 300
 _PAGE = 500
+_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-_WATCH_GRACE_S = 30
+_WATCH_SILENT_S = 150
+"""A watch that says nothing for so long is lost in some network: bookmarks come every minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ class Api:
             "timeoutSeconds": str(_WATCH_S),
             **({"labelSelector": labels} if labels else {}),
         }
-        timeout = aiohttp.ClientTimeout(sock_connect=self._timeout_s, sock_read=_WATCH_S + _WATCH_GRACE_S)
+        timeout = aiohttp.ClientTimeout(sock_connect=self._timeout_s, sock_read=_WATCH_SILENT_S)
         answer = await self._answer("watch", "GET", kind.path(namespace), query=query, timeout=timeout)
         try:
             while line := await answer.content.readline():
@@ -210,7 +213,7 @@ class Api:
                     raise error_of(int(event["object"].get("code", 500)), event["object"])
                 yield Change(event["type"], event["object"])
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unavailable(f"the watch of {kind.plural} broke: {error or type(error).__name__}") from error
+            raise Broken(f"the watch of {kind.plural} broke: {error or type(error).__name__}") from error
         finally:
             answer.close()
 
@@ -219,10 +222,11 @@ class Api:
     ) -> AsyncIterator[Listed | Change]:
         """All resources, then every change, for ever: after a break it lists anew.
 
-        Errors are logged and tried again, with growing pauses; only the caller ends it.
+        Errors are logged and tried again, with growing pauses; only the caller ends it. A watch that stood
+        for longer than the pause is begun again soon, however quiet it was: load balancers end idle ones.
         """
         log = structlog.get_logger(__name__)
-        pause_s = 0.5
+        pause_s = _PAUSE_S
         version = ""
         while True:
             try:
@@ -230,19 +234,24 @@ class Api:
                     listed = await self.list(kind, namespace, labels=labels)
                     version = listed.version
                     yield listed
+                began = time.monotonic()
                 async with contextlib.aclosing(
                     self.watch(kind, namespace, version=version, labels=labels)
                 ) as changes:
                     async for change in changes:
                         version = change.object["metadata"]["resourceVersion"]
-                        pause_s = 0.5
+                        pause_s = _PAUSE_S
                         if change.type != "BOOKMARK":
                             yield change
+                if time.monotonic() - began < pause_s:
+                    raise Broken(f"the watch of {kind.plural} ended at once")
             except Gone:
                 version = ""
             except ApiError as error:
                 if not isinstance(error, Unavailable):
                     version = ""
+                if isinstance(error, Broken) and time.monotonic() - began >= pause_s:
+                    pause_s = _PAUSE_S
                 wait_s = max(pause_s * random.uniform(0.5, 1.0), error.after_s or 0.0)
                 level = "warning" if isinstance(error, Forbidden) or pause_s > 2 else "info"
                 getattr(log, level)(

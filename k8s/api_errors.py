@@ -2,6 +2,7 @@
 
 ApiError
 ├── Unavailable       nobody answers, or the answer is 429 or 5xx: try again, after `after_s`
+│   └── Broken        a watch that was answered has ended before its time
 ├── Conflict          409: somebody changed it in between: read, then try again
 ├── AlreadyExists     409 of a create
 ├── Gone              410: a watch is too old: list anew
@@ -32,6 +33,10 @@ class Unavailable(ApiError):
     """Nobody answers, or it has no time for us; `after_s` is what the server asked for."""
 
     again = True
+
+
+class Broken(Unavailable):
+    """A watch was answered, and has ended before its time."""
 
 
 class Conflict(ApiError):

@@ -1,26 +1,32 @@
 """Changes are made: applied, handed over, deleted; and what the API server answers goes to the cache.
 
-A refusal concerns one resource, and the others are not kept waiting by it. Everything else that goes wrong
-ends the pass, which is then made again.
+A refusal concerns one resource, and the others are not kept waiting by it. A request that found the API
+server busy is made again at once, since a pass makes dozens of them; everything else that goes wrong ends the
+pass, which is then made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import structlog
 from prometheus_client import Counter
 
-from k8s.api import Api
-from k8s.api_errors import Conflict, NotFound, Refused
-from k8s.kinds import CONTROLLER_REVISION, DEPLOYMENT, RULE_PIPELINE
+from k8s.api import Api, Object
+from k8s.api_errors import ApiError, Conflict, NotFound, Refused, Unavailable
+from k8s.kinds import CONTROLLER_REVISION, DEPLOYMENT, RULE_PIPELINE, Kind
 from k8s.operator.cache import Cache
 from k8s.pipelines.desired import KINDS, Manifests
 from k8s.pipelines.names import OPERATOR, Owner
 from k8s.pipelines.plan import Apply, Change, Delete
 
 CHANGES = Counter("telltale_operator_changes", "Changes made to what pipelines own", ["kind", "action"])
+T = TypeVar("T")
+_PAUSES_S: Final = (0.2, 1.0)
+_LONGEST_PAUSE_S: Final = 5.0
 SCALES_NO_MORE = f"{OPERATOR}-scale"
 """The field manager that keeps the number of replicas where the operator leaves it to others."""
 
@@ -50,7 +56,7 @@ class Hands:
         refused = []
         for reference, manifest in manifests.items():
             try:
-                await self._api.apply(KINDS[reference.resource], manifest, dry_run=True)
+                await self._apply_one(KINDS[reference.resource], manifest, dry_run=True)
             except Refused as error:
                 refused.append(f"{reference}: {error}")
         return refused
@@ -71,7 +77,9 @@ class Hands:
     ) -> None:
         """Merge into a RulePipeline, or its status; one that is gone is forgotten."""
         try:
-            answer = await self._api.patch(RULE_PIPELINE, owner.namespace, owner.name, patch, part=part)
+            answer = await _patiently(
+                lambda: self._api.patch(RULE_PIPELINE, owner.namespace, owner.name, patch, part=part)
+            )
         except NotFound:
             if (known := self._cache.pipeline(owner.key)) is not None:
                 self._cache.remove(RULE_PIPELINE, known)
@@ -80,7 +88,7 @@ class Hands:
 
     async def _apply(self, owner: Owner, change: Apply) -> None:
         if change.hand_over is not None:
-            await self._api.apply(
+            await self._apply_one(
                 DEPLOYMENT,
                 {
                     **DEPLOYMENT.head(),
@@ -89,13 +97,19 @@ class Hands:
                 },
                 manager=SCALES_NO_MORE,
             )
-        answer = await self._api.apply(change.kind, change.manifest)
+        answer = await self._apply_one(change.kind, change.manifest)
         self._cache.put(change.kind, answer)
         self._told(owner, change, "update" if change.exists else "create")
 
+    async def _apply_one(self, kind: Kind, manifest: Mapping[str, Any], **how: Any) -> Object:
+        # An apply names no version: a conflict is the API server's own, with somebody who wrote meanwhile.
+        return await _patiently(lambda: self._api.apply(kind, manifest, **how), (Unavailable, Conflict))
+
     async def _delete(self, owner: Owner, change: Delete) -> None:
         try:
-            await self._api.delete(change.kind, owner.namespace, change.ref.name, uid=change.uid)
+            await _patiently(
+                lambda: self._api.delete(change.kind, owner.namespace, change.ref.name, uid=change.uid)
+            )
         except (NotFound, Conflict):
             return
         self._told(owner, change, "delete")
@@ -106,3 +120,16 @@ class Hands:
         structlog.get_logger(__name__).info(
             f"Changed {change.ref}", action=action, pipeline=f"{owner.namespace}/{owner.name}"
         )
+
+
+async def _patiently(
+    request: Callable[[], Awaitable[T]], again: tuple[type[ApiError], ...] = (Unavailable,)
+) -> T:
+    """The answer to a request that may be made twice, once the API server has time for it."""
+    for pause_s in _PAUSES_S:
+        try:
+            return await request()
+        except again as error:
+            asked_s = min(error.after_s or 0.0, _LONGEST_PAUSE_S)
+            await asyncio.sleep(max(pause_s * random.uniform(0.5, 1.0), asked_s))
+    return await request()

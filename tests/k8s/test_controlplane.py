@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -289,26 +290,28 @@ def test_rolling_update_replaces_processes_and_drains_the_old_ones(
     control_plane.apply(body, service, namespace=process_namespace)
     control_plane.kubectl("rollout", "status", "deployment/web", "-n", process_namespace, "--timeout=60s")
 
-    def addresses() -> set[str]:
+    def addresses(other_than: Sequence[str] = ()) -> set[str]:
+        """Of two ready pods with other names: an address of one that has gone may be another's."""
         slices = control_plane.client.list(
             f"/apis/discovery.k8s.io/v1/namespaces/{process_namespace}/endpointslices"
         )
-        return {
+        found = {
             address
             for one in slices
             for end in one["endpoints"]
-            if end["conditions"]["ready"]
+            if end["conditions"]["ready"] and end["targetRef"]["name"] not in other_than
             for address in end["addresses"]
         }
+        return found if len(found) == 2 else set()
 
-    first = wait_until(lambda: addresses() if len(addresses()) == 2 else set())
+    first = wait_until(addresses)
     assert {_ask(f"http://{address}:8080/") for address in first} == {"first"}
     old = [pod["metadata"]["name"] for pod in pods(control_plane, process_namespace)]
 
     body["spec"]["template"]["spec"]["containers"][0]["image"] = "example/web:2"
     control_plane.apply(body, namespace=process_namespace)
     control_plane.kubectl("rollout", "status", "deployment/web", "-n", process_namespace, "--timeout=60s")
-    second = wait_until(lambda: addresses() if len(addresses() - first) == 2 else set()) - first
+    second = wait_until(lambda: addresses(old))
     assert {_ask(f"http://{address}:8080/") for address in second} == {"second"}
     wait_until(lambda: len(pods(control_plane, process_namespace)) == 2, saying="the old pods are gone")
     for name in old:

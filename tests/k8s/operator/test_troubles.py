@@ -1,12 +1,17 @@
 """The API server goes, freezes and comes back: what was to be done is done when it answers again."""
 
+import json
+import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.fixtures import SIMULATED
+from tests.controlplane.unreliable import UnreliableApi
 from tests.k8s.operator.operators import Operator, Pipeline, account, install, space
 
 FEW = {name: {"enabled": False} for name in ("downlink", "geofences")}
@@ -18,6 +23,15 @@ def own() -> Iterator[Cluster]:
     with Cluster.started() as cluster:
         install(cluster)
         yield cluster
+
+
+def faults(operator: Operator) -> list[str]:
+    """What the operator calls an error; kopf calls it one that nobody answers, and tries again."""
+    return [
+        line
+        for line in operator.text.splitlines()
+        if '"level": "error"' in line and '"logger": "kopf' not in line
+    ]
 
 
 def test_an_api_server_that_goes_and_freezes_in_an_upgrade_holds_it_up_and_nothing_else(
@@ -41,14 +55,42 @@ def test_an_api_server_that_goes_and_freezes_in_an_upgrade_holds_it_up_and_nothi
         made.wait_up(2, within=90)
         made.edit(image="registry.example/telltale:3")
         with own.paused():
-            pass
+            time.sleep(5.0)
         made.wait_up(3, within=90)
         assert operator.stop() == 0
-        faults = [
-            line
-            for line in operator.text.splitlines()
-            # kopf calls it an error that nobody answers, and tries again.
-            if '"level": "error"' in line and '"logger": "kopf' not in line
-        ]
-        assert faults == []
+        assert faults(operator) == []
         made.client.patch(made.path, {"metadata": {"finalizers": []}})
+
+
+def test_refusals_lost_answers_and_cut_watches_delay_a_life_and_change_nothing_of_it(
+    control_plane: Cluster, tmp_path: Path
+) -> None:
+    seed = random.randrange(1_000_000)
+    install(control_plane)
+    simulated = {"scheduler.alpha.kubernetes.io/node-selector": SIMULATED}
+    patient = {
+        "TELLTALE_OPERATOR_LEASE_DURATION": "60s",
+        "TELLTALE_OPERATOR_RENEW_DEADLINE": "50s",
+        "TELLTALE_OPERATOR_RETRY_PERIOD": "1s",
+    }
+    with space(control_plane, simulated) as place, UnreliableApi(control_plane, seed, 0.2) as way:
+        kubeconfig = account(control_plane, place, tmp_path / "kubeconfig")
+        kubeconfig.write_text(kubeconfig.read_text().replace(control_plane.server, way.url))
+        operator = Operator(kubeconfig, place, tmp_path / "operator.log", **patient)
+        made = Pipeline(control_plane, place, stages=FEW, upgrade={"progressDeadline": "60s"})
+        try:
+            operator.wait_for_lead()
+            made.create().wait_up(1, within=90)
+            made.edit(image="registry.example/telltale:2")
+            made.wait_up(2, within=90)
+            made.client.delete(made.path_of("apps/v1", "deployments", f"{made.name}-alerts"))
+            made.wait_for_event("PutRight", within=60)
+            made.wait_up(2, within=90)
+            made.delete()
+            wait_until(lambda: not made.exists, within=90, saying="the pipeline is gone")
+        except AssertionError as failure:
+            told = json.dumps(way.troubles)
+            raise AssertionError(f"seed {seed}, {told}: {failure}\n{operator.text[-3000:]}") from None
+        assert way.troubles.keys() > {"409", "429", "500", "503"}, seed
+        assert faults(operator) == [], seed
+        assert operator.stop() == 0
