@@ -1,10 +1,12 @@
 """What a worker says of its rules on telltale.rule-status: the revision, what fires, how a candidate does.
 
-That it cannot be said stops nothing: the next time it is said again.
+That it cannot be said stops nothing: the next time it is said again. A worker that ends says so by a null.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import time
 from typing import Any
@@ -27,6 +29,7 @@ _STATUS = "telltale.rule-status"
 _EVERY_S = 5.0
 _AGAIN_S = 30.0
 """A worker that has nothing new to say says it again: one that is silent for longer is gone."""
+_GOODBYE_S = 2.0
 
 
 class RuleStatus:
@@ -45,6 +48,10 @@ class RuleStatus:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._said:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._write(None)
         await self._close()
 
     async def tell(self, versions: Versions[Any], refused: str | None) -> None:
@@ -59,9 +66,10 @@ class RuleStatus:
         if await self._write(record):
             self._said = record
 
-    async def _write(self, record: dict[str, object]) -> bool:
+    async def _write(self, record: dict[str, object] | None) -> bool:
         now = time.time_ns() // 1_000_000
-        said = {"stage": self._stage, "worker": self._settings.client_id, "at": format_instant(now), **record}
+        who = {"stage": self._stage, "worker": self._settings.client_id, "at": format_instant(now)}
+        said = None if record is None else json.dumps({**who, **record}).encode()
         headers = self._envelope.headers(f"{self._key}/{now}", subject=self._key, time_ms=now)
         try:
             if self._producer is None:
@@ -70,7 +78,7 @@ class RuleStatus:
                 await producer.start()
             await self._producer.send_and_wait(
                 topic_name(self._settings.prefix, _STATUS),
-                json.dumps(said).encode(),
+                said,
                 self._key.encode(),
                 headers=list(headers),
             )

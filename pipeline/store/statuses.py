@@ -1,7 +1,7 @@
 """telltale.rule-status, read: which revision each worker says that it runs, and how it fares with the rules.
 
-A worker says so when something changes, and every half minute; one that is silent for `ALIVE_S` is gone.
-`Workers` is a fold over the topic's records; `StatusLog` is the topic in Kafka.
+A worker says so when something changes, and every half minute; one that says null, or is silent for
+`ALIVE_S`, is gone. `Workers` is a fold over the topic's records; `StatusLog` is the topic in Kafka.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ class Workers:
         return before is None or msgspec.structs.replace(before, at=said.at) != said
 
     def alive(self, now_ms: int) -> list[Worker]:
-        """Those that were heard of lately, in the order of their names."""
+        """Those that were heard of lately, in the order of their names; the others are forgotten."""
         since = now_ms - int(ALIVE_S * 1_000)
-        found = [worker for worker in self._said.values() if worker.at_ms >= since]
-        return sorted(found, key=lambda it: (it.stage, it.worker))
+        self._said = {key: worker for key, worker in self._said.items() if worker.at_ms >= since}
+        return sorted(self._said.values(), key=lambda it: (it.stage, it.worker))
 
 
 class StatusLog:

@@ -63,8 +63,10 @@ class Run:
         return [json.loads(record.value) for record in records]
 
     def status(self) -> dict[str, int]:
+        """The revision of each stage's one worker; none of a worker that has ended."""
         records = read_topic(self._kafka.bootstrap, f"{self._installation.prefix}telltale.rule-status")
-        said = [json.loads(record.value) for record in sorted(records, key=lambda it: it.offset)]
+        last = {record.key: record.value for record in sorted(records, key=lambda it: it.offset)}
+        said = [json.loads(value) for value in last.values() if value is not None]
         return {it["stage"]: it["revision"] for it in said}
 
     def wait_for(self, *states: tuple[str, str, str]) -> None:
@@ -144,6 +146,10 @@ def test_rules_are_changed_while_they_run(
         )
         run.say("v1", 50.0, load=4.0)
         run.wait_for(("heavy", "v1", "firing"))
+
+        assert run.status().keys() == {"alerts", "geofences", "aggregations"}
+        assert next(one for one in started if one.name == "geofences").drain() == 0
+        assert run.status().keys() == {"alerts", "aggregations"}
     finally:
         run.close()
 

@@ -214,7 +214,7 @@ def test_changes_are_gathered_until_it_is_quiet_and_not_for_ever():
     assert 0.25 < longest < 4
 
 
-def test_a_worker_that_is_silent_for_long_is_gone():
+def test_a_worker_that_is_silent_for_long_or_says_null_is_gone():
     workers = Workers()
     record = {"stage": "alerts", "worker": "a", "revision": 3, "at": AT, "firing": {"fast": 1}, "new": "key"}
     assert workers.take(b"alerts/a", json.dumps(record).encode())
@@ -222,6 +222,8 @@ def test_a_worker_that_is_silent_for_long_is_gone():
     now = 1_767_225_630_000
     assert [it.revision for it in workers.alive(now + int(ALIVE_S * 1_000))] == [3]
     assert workers.alive(now + int(ALIVE_S * 1_000) + 1) == []
+    assert not workers.take(b"alerts/a", None)
+    assert workers.take(b"alerts/a", json.dumps(record).encode())
     assert workers.take(b"alerts/a", None)
     assert workers.alive(now) == []
 
