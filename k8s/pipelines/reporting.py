@@ -205,7 +205,7 @@ def _ready(report: Report, stages: Mapping[str, StageStatus]) -> Said:
     if report.topics != "complete" and report.target.good is None:
         return "Ready", "False", "TopicsMissing", "the Kafka topics are not made yet"
     enabled, ready = _enabled(stages), _up(stages)
-    missing = [name for name in enabled if name not in ready]
+    missing = [_not_up(report, name, stages[name]) for name in enabled if name not in ready]
     if missing:
         return "Ready", "False", "StagesNotReady", f"not ready: {', '.join(missing)}"
     if not enabled:
@@ -216,6 +216,12 @@ def _ready(report: Report, stages: Mapping[str, StageStatus]) -> Said:
         return "Ready", "True", "ScaledToZero", f"{told}, all of them scaled to zero"
     stopped = f", of which {', '.join(zero)} are scaled to zero" if zero else ""
     return "Ready", "True", "AllStagesReady", told + stopped
+
+
+def _not_up(report: Report, name: str, stage: StageStatus) -> str:
+    """Such as: alerts 1 of 3 (CrashLoopBackOff)."""
+    found = report.troubles.get(name)
+    return f"{name} {stage.ready} of {stage.replicas}" + (f" ({found[0].reason})" if found else "")
 
 
 def _progressing(report: Report) -> Said:

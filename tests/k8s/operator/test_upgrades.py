@@ -89,7 +89,7 @@ def test_a_crash_loop_is_reported_with_its_pod(pipeline: Make) -> None:
     made = pipeline(stages=stages)
     told = made.wait_for("Degraded", "CrashLoopBackOff")
     assert f"alerts: {made.name}-alerts-" in told["message"]
-    made.wait_for("Ready", "StagesNotReady")
+    assert "alerts 0 of 1 (CrashLoopBackOff)" in made.wait_for("Ready", "StagesNotReady")["message"]
     assert made.status["readyStages"] == "2/3"
     made.edit(stages={"alerts": {"podLabels": None}})
     made.wait_up()
