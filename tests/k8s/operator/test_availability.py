@@ -114,5 +114,9 @@ def test_an_operator_killed_at_any_moment_continues_where_it_was(
     kept = sorted(each["revision"] for each in pipeline.resources("apps/v1", "controllerrevisions"))
     assert kept == list(range(1, len(kept) + 1)), (seed, kept)
     assert pipeline.status["revision"] == kept[-1] <= 3, (seed, kept)
+
     pipeline.delete()
-    wait_until(lambda: not pipeline.exists)
+    time.sleep(chance.uniform(0.0, 1.0))
+    last.kill()
+    start(**SHORTEST).wait_for_lead()
+    wait_until(lambda: not pipeline.exists, saying=f"the deletion is finished, seed {seed}")

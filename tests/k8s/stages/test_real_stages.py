@@ -120,6 +120,9 @@ def test_every_alert_is_said_once_while_stages_are_scaled_upgraded_and_spoilt(
         counted = assert_exactly_once(kafka.bootstrap, prefix, fleet)
         assert_state(kafka.bootstrap, prefix, fleet, RULES)
         assert counted["uplinked"] >= load.published
+
+        world.edit(stages={"geofences": None, "aggregations": None})
+        world.wait(lambda: world.is_up() and world.status["readyStages"] == "6/6", "all stages are up")
     finally:
         vehicles.close()
         output.close()

@@ -15,6 +15,7 @@ from tests.e2e.processes import PARTITIONS, Installation
 CHART = Path(__file__).parents[3] / "k8s" / "helm" / "telltale"
 UP_WITHIN_S = 120.0
 WITHOUT = {"geofences": {"enabled": False}, "aggregations": {"enabled": False}}
+"""The recomputation is of alerts and commands."""
 
 
 class World:
