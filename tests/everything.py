@@ -72,11 +72,11 @@ def brokers() -> Iterator[None]:
 
 
 def pytest(*words: str) -> int:
-    """Run tests with two workers: most tests wait for something, and with three some wait too long.
+    """Run tests with three workers: most tests wait for something, and two would leave cores idle.
 
     Files are taken in the order of tests/conftest.py, which has the long ones first.
     """
-    workers = ["--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    workers = ["--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     return subprocess.run([BIN / "pytest", *workers, *words], check=False).returncode
 
 

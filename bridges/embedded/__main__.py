@@ -4,16 +4,17 @@ Continuous integration runs it early, a person before going offline. `lock` reso
 `lock.py` anew and rewrites the committed locks.
 """
 
+import contextlib
 from typing import Annotated, Literal
 
 import typer
 
-from bridges.embedded import jars, java, lock
+from bridges.embedded import EmbeddedKafka, jars, java, lock
 from bridges.embedded.failures import EmbeddedFailure
 
 
 def main(what: Annotated[Literal["fetch", "lock"], typer.Argument()] = "fetch") -> None:
-    """Download and verify the jars of both brokers and find a Java; or renew the locks."""
+    """Download and verify the jars of both brokers, find a Java, archive its classes; or renew the locks."""
     for wanted in (lock.KAFKA, lock.ARTEMIS):
         if what == "lock":
             wanted.path.write_text(lock.resolve(wanted))
@@ -21,6 +22,9 @@ def main(what: Annotated[Literal["fetch", "lock"], typer.Argument()] = "fetch") 
         try:
             directory = jars.class_path(contents)[0].parent
             program = java.find(contents.minimum_java)
+            if wanted is lock.KAFKA:  # Artemis halts its JVM, which then archives nothing
+                with contextlib.closing(EmbeddedKafka()) as kafka:
+                    kafka.archive_classes()
         except EmbeddedFailure as failure:
             typer.echo(failure, err=True)
             raise typer.Exit(3) from None

@@ -43,6 +43,7 @@ class Broker(ABC):
         self._lock = lock
         self._wanted_port = port
         self._port = 0
+        self._archives_to: Path | None = None
         self.directory = directory or Path(tempfile.mkdtemp(prefix=f"telltale-{lock.name}-"))
         self._remove = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         if directory is not None:
@@ -81,8 +82,9 @@ class Broker(ABC):
 
     def start(self) -> Self:
         """Start it and return when it serves. Raises an EmbeddedFailure that tells why it cannot."""
-        jvm: list[str | Path] = [java.find(self._lock.minimum_java), *JVM]
-        jvm += ["-cp", ":".join(str(path) for path in jars.class_path(self._lock))]
+        program, path = java.find(self._lock.minimum_java), jars.class_path(self._lock)
+        jvm: list[str | Path] = [program, *JVM, *self._classes(program)]
+        jvm += ["-cp", ":".join(map(str, path))]
         self.directory.mkdir(parents=True, exist_ok=True)
         attempts = 1 if self._port or self._wanted_port else PORT_ATTEMPTS
         while True:
@@ -99,6 +101,18 @@ class Broker(ABC):
             else:
                 self._port = port
                 return self
+
+    def archive_classes(self) -> None:
+        """Run once to keep the loaded classes, half of a start's work, for later starts."""
+        jars.class_path(self._lock)
+        archive = self._archive(java.find(self._lock.minimum_java))
+        if archive.exists():
+            return
+        with tempfile.TemporaryDirectory(dir=archive.parent) as staging:
+            self._archives_to = Path(staging, archive.name)
+            self.start()
+            self.stop()
+            self._archives_to.replace(archive)
 
     def stop(self) -> None:
         """End it in order; data and port stay for `restart()`."""
@@ -117,6 +131,17 @@ class Broker(ABC):
         """End it and remove its data, unless the caller named the directory."""
         self.stop()
         self._remove()
+
+    def _classes(self, program: Path) -> list[str]:
+        """Classes as the JVM had them in memory (CDS): it checks itself that they are of its build."""
+        if self._archives_to is not None:
+            return [f"-XX:ArchiveClassesAtExit={self._archives_to}"]
+        archive = self._archive(program)
+        return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+
+    def _archive(self, program: Path) -> Path:
+        built = program.resolve().stat()
+        return jars.cached(self._lock, f"{program.resolve()} {built.st_mtime_ns} {built.st_size}", "jsa")
 
     def _write(self, name: str, text: str) -> Path:
         path = self.directory / name

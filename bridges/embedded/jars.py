@@ -25,7 +25,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from bridges.embedded.failures import JarsMissing
 from bridges.embedded.lock import Jar, Lock
 
-__all__ = ["cache_folder", "class_path", "damaged"]
+__all__ = ["cache_folder", "cached", "class_path", "damaged"]
 
 ATTEMPTS = 3
 AT_ONCE = 4
@@ -61,6 +61,12 @@ def class_path(
         if missing := damaged(lock.jars, directory):
             _bring(lock, missing, directory, partial(_attempt, fetch or _download, pause_s))
     return tuple(directory / jar.file_name for jar in lock.jars)
+
+
+def cached(lock: Lock, what: str, ending: str) -> Path:
+    """Where that which was once made of `what` with these jars is kept, beside them."""
+    name = hashlib.sha256(f"{lock.fingerprint} {what}".encode()).hexdigest()[:16]
+    return cache_folder() / "brokers" / f"{lock.name}-{lock.version}-{name}.{ending}"
 
 
 def damaged(jars: Sequence[Jar], directory: Path) -> list[Jar]:

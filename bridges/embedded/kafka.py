@@ -5,8 +5,12 @@ KRaft, broker and controller in one process. It keeps its data, its port and its
 It is sized for a laptop: half a gigabyte of heap, few internal partitions, start-up before throughput.
 """
 
+import json
+import re
 import secrets
+import shutil
 import subprocess
+import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -15,6 +19,7 @@ from pathlib import Path
 from bridges.embedded import lock
 from bridges.embedded.broker import Broker
 from bridges.embedded.failures import BrokerFailed
+from bridges.embedded.jars import cached
 from bridges.embedded.program import HOST, choose_port
 
 __all__ = ["EmbeddedKafka"]
@@ -66,6 +71,9 @@ logger.ready.level = INFO
 READY = "Kafka Server started"
 
 
+_OF_ONE_BROKER = ("listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs")
+
+
 class EmbeddedKafka(Broker):
     """One node of Apache Kafka; a context manager, plain or async.
 
@@ -98,19 +106,40 @@ class EmbeddedKafka(Broker):
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         configuration = self._write("server.properties", text)
         program = [*jvm, f"-Dlog4j2.configurationFile={self._write('log4j2.properties', LOGGING)}"]
-        if not (self.directory / "data" / "meta.properties").exists():
-            self._format(program, configuration)
+        data = self.directory / "data"
+        if not (data / "meta.properties").exists():
+            said = {key: value for key, value in settings.items() if key not in _OF_ONE_BROKER}
+            kept = cached(self._lock, json.dumps(said, sort_keys=True, default=str), "formatted")
+            if not kept.exists():
+                self._format(program, configuration, kept)
+            _copy(kept, data)
         return [*program, "kafka.Kafka", configuration]
 
-    def _format(self, program: list[str | Path], configuration: Path) -> None:
+    def _format(self, program: list[str | Path], configuration: Path, kept: Path) -> None:
+        """Let Kafka's own tool format a directory, which is kept for all later brokers of these settings."""
         command = [*program, "kafka.tools.StorageTool", "format", "-t", _new_id(), "-c", configuration]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
             raise BrokerFailed(f"Apache Kafka could not format {self.directory}:\n{done.stdout}{done.stderr}")
+        staging = Path(tempfile.mkdtemp(prefix=".formatted-", dir=kept.parent))
+        shutil.copytree(self.directory / "data", staging, dirs_exist_ok=True)
+        shutil.rmtree(self.directory / "data")
+        try:
+            staging.rename(kept)
+        except OSError:  # another broker was first
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _copy(formatted: Path, data: Path) -> None:
+    """A formatted directory under ids of its own."""
+    shutil.copytree(formatted, data, copy_function=shutil.copyfile)
+    properties = data / "meta.properties"
+    ids = re.compile(r"^(cluster|directory)\.id=.*$", re.MULTILINE)
+    properties.write_text(ids.sub(lambda found: f"{found[1]}.id={_new_id()}", properties.read_text()))
 
 
 def _new_id() -> str:
-    """A cluster id as Kafka makes them: 16 random bytes in base64; a leading dash would be an option."""
+    """An id as Kafka makes them: 16 random bytes in base64; a leading dash would be an option."""
     while True:
         text = urlsafe_b64encode(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes)[:22].decode()
         if not text.startswith("-"):

@@ -30,7 +30,8 @@ from pipeline.store.statuses import ALIVE_S, StatusLog
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
 from tests.e2e.processes import Running
-from tests.k8s.resources.conftest import Rules, create_topics, install
+from tests.e2e.topics import create_topics
+from tests.k8s.resources.conftest import Rules, install
 
 LONG_LEASE = {
     "TELLTALE_OPERATOR_LEASE_DURATION": "60s",
@@ -231,7 +232,7 @@ def main() -> None:
         install(cluster)
         cluster.client.create("/api/v1/namespaces", {"kind": "Namespace", "metadata": {"name": "fleet"}})
         rules = Rules(cluster, kafka.bootstrap, "bench.", ["fleet"], Path(here), partitions=2)
-        create_topics(rules)
+        create_topics(rules.settings)
         found = measure(rules, said.rules, said.edits, said.many)
     if said.json:
         print(json.dumps(found))

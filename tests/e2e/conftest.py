@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.process.settings import KafkaSettings, ProcessSettings
 from tests.conftest import KafkaAddress, MqttAddress
 from tests.e2e.processes import PARTITIONS, Installation
+from tests.e2e.topics import create_topics
 
 RULES = str(Path(__file__).parent / "rules")
 
@@ -40,8 +42,10 @@ def install(prefix: str, tmp_path: Path) -> Iterator[Install]:
             root,
         )
         made.append(installation)
-        created = installation.telltale("topics", "create", "--rules", more.get("TELLTALE_RULES", RULES))
-        assert created.returncode == 0, created.stderr
+        settings = ProcessSettings(
+            prefix=prefix, partitions=PARTITIONS, kafka=KafkaSettings(bootstrap=kafka.bootstrap)
+        )
+        create_topics(settings, Path(more.get("TELLTALE_RULES", RULES)))
         return installation
 
     yield _install

@@ -1,6 +1,7 @@
 """The embedded Kafka for real: what it acknowledged is kept, through an orderly end and through kill -9."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,12 @@ def test_broker_that_cannot_start_shows_why() -> None:
     with pytest.raises(BrokerFailed, match=r"num\.io\.threads"), broker:
         pass
     assert not broker.directory.exists()
+
+
+def test_brokers_share_a_formatted_directory_and_no_id(tmp_path: Path) -> None:
+    ids = re.compile(r"^(?:cluster|directory)\.id=(.+)$", re.MULTILINE)
+    seen = []
+    for name in ("one", "other"):
+        with EmbeddedKafka(directory=tmp_path / name):
+            seen += ids.findall((tmp_path / name / "data" / "meta.properties").read_text())
+    assert len(set(seen)) == 4

@@ -11,10 +11,10 @@ import pytest
 from k8s.crds import CUSTOM_KINDS, DOCUMENT_KINDS, definition
 from pipeline.process.settings import KafkaSettings, ProcessSettings
 from pipeline.store import Manifest, Revisions, RulesLog
-from pipeline.topics import Admin, wanted_topics
 from tests.conftest import KafkaAddress
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
+from tests.e2e.topics import create_topics
 from tests.k8s.resources.operating import Operating, account
 
 PLURALS = {custom.kind.name: custom.kind.plural for custom in DOCUMENT_KINDS}
@@ -142,16 +142,6 @@ def install(cluster: Cluster) -> None:
         wait_until(lambda kind=kind: cluster.client.find(f"/apis/{kind.api_version}/{kind.plural}"))
 
 
-def create_topics(rules: Rules) -> None:
-    """As `telltale topics create` does."""
-
-    async def create() -> None:
-        async with Admin(rules.settings) as admin:
-            await admin.create(wanted_topics(rules.settings))
-
-    asyncio.run(create())
-
-
 @pytest.fixture(scope="session")
 def rule_kinds(control_plane: Cluster) -> Cluster:
     """The cluster, once it knows the kinds of rules."""
@@ -177,5 +167,5 @@ def rules(rule_kinds: Cluster, namespace: str, kafka: KafkaAddress, prefix: str,
     """An installation of this test's own, and a namespace in which its rules are."""
     made = Rules(rule_kinds, kafka.bootstrap, prefix, [namespace], tmp_path)
 
-    create_topics(made)
+    create_topics(made.settings)
     return made

@@ -10,7 +10,8 @@ import pytest
 from bridges.embedded import EmbeddedKafka
 from tests.controlplane.client import ApiFailure, wait_until
 from tests.controlplane.cluster import Cluster
-from tests.k8s.resources.conftest import Rules, create_topics, install
+from tests.e2e.topics import create_topics
+from tests.k8s.resources.conftest import Rules, install
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -77,7 +78,7 @@ def test_the_api_server_is_killed_and_stopped_and_kafka_comes_late(tmp_path: Pat
         with rules.operator(**LONG_LEASE) as operator:
             # There is no topic yet: nothing can be written, and the status says why.
             rules.wait_condition("Accepted", "Unknown", "Waiting", "AlertRule", "fast")
-            create_topics(rules)
+            create_topics(rules.settings)
             rules.wait_condition("Accepted", "True", "Valid", "AlertRule", "fast")
 
             cluster.restart()
@@ -99,7 +100,7 @@ def test_kafka_is_killed_under_the_operator_and_comes_back(
 ) -> None:
     with EmbeddedKafka() as kafka:
         rules = Rules(rule_kinds, kafka.bootstrap, "killed.", [namespace], tmp_path)
-        create_topics(rules)
+        create_topics(rules.settings)
         rules.catalog()
         rules.apply("AlertRule", "fast", {"when": "speed > 100"})
         with rules.operator() as operator:

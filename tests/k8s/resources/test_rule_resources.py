@@ -11,7 +11,8 @@ import pytest
 from pipeline.store import RulesLog, propose
 from rules import Source, parse
 from tests.conftest import KafkaAddress
-from tests.k8s.resources.conftest import Rules, create_topics
+from tests.e2e.topics import create_topics
+from tests.k8s.resources.conftest import Rules
 
 pytestmark = pytest.mark.integration
 
@@ -137,7 +138,7 @@ def test_a_rule_whose_topic_cannot_be_made_holds_up_no_other(
 ) -> None:
     prefix = f"{rules.settings.prefix}{'long-' * 15}."
     far = Rules(rules.cluster, kafka.bootstrap, prefix, rules.namespaces, tmp_path)
-    create_topics(far)
+    create_topics(far.settings)
     far.catalog()
     for name, topic in (("right", "calls"), ("wrong", "x" * 200)):
         far.apply("AlertRule", name, {"when": "speed > 100", "actions": [{"publish": {"topic": topic}}]})
