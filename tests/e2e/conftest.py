@@ -42,10 +42,13 @@ def install(prefix: str, tmp_path: Path) -> Iterator[Install]:
             root,
         )
         made.append(installation)
+        said = installation.environment
         settings = ProcessSettings(
-            prefix=prefix, partitions=PARTITIONS, kafka=KafkaSettings(bootstrap=kafka.bootstrap)
+            prefix=prefix,
+            partitions=int(said["TELLTALE_PARTITIONS"]),
+            kafka=KafkaSettings(bootstrap=kafka.bootstrap),
         )
-        create_topics(settings, Path(more.get("TELLTALE_RULES", RULES)))
+        create_topics(settings, Path(said["TELLTALE_RULES"]))
         return installation
 
     yield _install

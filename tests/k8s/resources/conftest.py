@@ -93,7 +93,13 @@ class Rules:
             held = [(it["status"], it["reason"]) for it in said.get("conditions", []) if it["type"] == type_]
             return said if same and held == [(status, reason)] else None
 
-        return wait_until(there, within=60, saying=f"{kind} {name} is {type_}={status} ({reason})")
+        try:
+            return wait_until(there, within=90, saying=f"{kind} {name} is {type_}={status} ({reason})")
+        except AssertionError as failure:
+            logs = sorted(self.here.glob("operator-*.log"))
+            told = logs[-1].read_text()[-3000:] if logs else "no operator was started"
+            found = self.cluster.client.find(self.path(kind, name, namespace))
+            raise AssertionError(f"{failure}\n{json.dumps(found)}\n{told}") from None
 
     def log(self) -> Revisions:
         """telltale.rules, read to its end."""
