@@ -64,7 +64,7 @@ def test_every_alert_is_said_once_while_stages_are_scaled_upgraded_and_spoilt(
     fleet = drives(seed=8)
     vehicles = Vehicles(mqtt.host, mqtt.port, prefix.rstrip("."))
     output = Output(kafka.bootstrap, f"{prefix}vehicle.alerts")
-    load = Load(vehicles, fleet, per_second=60)
+    load = Load(vehicles, fleet, per_second=30)
     try:
         world.wait(lambda: len(output) > 20, "alerts come")
 
@@ -121,7 +121,8 @@ def test_every_alert_is_said_once_while_stages_are_scaled_upgraded_and_spoilt(
         assert_state(kafka.bootstrap, prefix, fleet, RULES)
         assert counted["uplinked"] >= load.published
 
-        world.edit(stages={"geofences": None, "aggregations": None})
+        others = {"geofences": None, "aggregations": None, "normalize": {"canary": None}}
+        world.edit(image="example/telltale:3", stages=others)
         world.wait(lambda: world.is_up() and world.status["readyStages"] == "6/6", "all stages are up")
     finally:
         vehicles.close()
