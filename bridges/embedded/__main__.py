@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from bridges.embedded import EmbeddedKafka, jars, java, lock
+from bridges.embedded import EmbeddedKafka, EmbeddedMqtt, jars, java, lock
 from bridges.embedded.failures import EmbeddedFailure
+
+BROKERS = {lock.KAFKA.name: EmbeddedKafka, lock.ARTEMIS.name: EmbeddedMqtt}
 
 
 def main(what: Annotated[Literal["fetch", "lock"], typer.Argument()] = "fetch") -> None:
@@ -22,15 +24,14 @@ def main(what: Annotated[Literal["fetch", "lock"], typer.Argument()] = "fetch") 
         try:
             directory = jars.class_path(contents)[0].parent
             program = java.find(contents.minimum_java)
-            if wanted is lock.KAFKA:  # Artemis halts its JVM, which then archives nothing
-                with contextlib.closing(EmbeddedKafka()) as kafka:
-                    kafka.archive_classes()
+            with contextlib.closing(BROKERS[wanted.name]()) as broker:
+                archived = "its classes archived" if broker.archive_classes() else "no archive of its classes"
         except EmbeddedFailure as failure:
             typer.echo(failure, err=True)
             raise typer.Exit(3) from None
         typer.echo(
             f"{contents.title} {contents.version}: {len(contents.jars)} jars, "
-            f"{contents.size / 1e6:.0f} MB, verified in {directory}; {program}"
+            f"{contents.size / 1e6:.0f} MB, verified in {directory}; {program}, {archived}"
         )
 
 

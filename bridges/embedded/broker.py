@@ -7,6 +7,7 @@ behind either: the data go at the end of the interpreter, or with `keeper.py` wh
 
 import asyncio
 import shutil
+import subprocess
 import tempfile
 import weakref
 from abc import ABC, abstractmethod
@@ -43,7 +44,7 @@ class Broker(ABC):
         self._lock = lock
         self._wanted_port = port
         self._port = 0
-        self._archives_to: Path | None = None
+        self._sharing: list[str] = []
         self.directory = directory or Path(tempfile.mkdtemp(prefix=f"telltale-{lock.name}-"))
         self._remove = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         if directory is not None:
@@ -83,7 +84,9 @@ class Broker(ABC):
     def start(self) -> Self:
         """Start it and return when it serves. Raises an EmbeddedFailure that tells why it cannot."""
         program, path = java.find(self._lock.minimum_java), jars.class_path(self._lock)
-        jvm: list[str | Path] = [program, *JVM, *self._classes(program)]
+        archive = self._archive(program)
+        sharing = self._sharing or ([f"-XX:SharedArchiveFile={archive}"] if archive.exists() else [])
+        jvm: list[str | Path] = [program, *JVM, *sharing]
         jvm += ["-cp", ":".join(map(str, path))]
         self.directory.mkdir(parents=True, exist_ok=True)
         attempts = 1 if self._port or self._wanted_port else PORT_ATTEMPTS
@@ -102,17 +105,23 @@ class Broker(ABC):
                 self._port = port
                 return self
 
-    def archive_classes(self) -> None:
-        """Run once to keep the loaded classes, half of a start's work, for later starts."""
-        jars.class_path(self._lock)
-        archive = self._archive(java.find(self._lock.minimum_java))
+    def archive_classes(self) -> bool:
+        """Run once to keep the loaded classes (CDS), half of a start's work; whether they are kept."""
+        program, path = java.find(self._lock.minimum_java), jars.class_path(self._lock)
+        archive = self._archive(program)
         if archive.exists():
-            return
+            return True
         with tempfile.TemporaryDirectory(dir=archive.parent) as staging:
-            self._archives_to = Path(staging, archive.name)
+            listed, made = Path(staging, "classes"), Path(staging, archive.name)
+            self._sharing = [f"-XX:DumpLoadedClassList={listed}"]
             self.start()
             self.stop()
-            self._archives_to.replace(archive)
+            words = ["-Xshare:dump", f"-XX:SharedClassListFile={listed}", f"-XX:SharedArchiveFile={made}"]
+            command: list[str | Path] = [program, "-XX:+UseSerialGC", *words, "-cp", ":".join(map(str, path))]
+            done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+            if done.returncode == 0:
+                made.replace(archive)
+        return archive.exists()
 
     def stop(self) -> None:
         """End it in order; data and port stay for `restart()`."""
@@ -132,14 +141,8 @@ class Broker(ABC):
         self.stop()
         self._remove()
 
-    def _classes(self, program: Path) -> list[str]:
-        """Classes as the JVM had them in memory (CDS): it checks itself that they are of its build."""
-        if self._archives_to is not None:
-            return [f"-XX:ArchiveClassesAtExit={self._archives_to}"]
-        archive = self._archive(program)
-        return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
-
     def _archive(self, program: Path) -> Path:
+        """Of this build of Java and these jars; a JVM that it does not fit starts without it."""
         built = program.resolve().stat()
         return jars.cached(self._lock, f"{program.resolve()} {built.st_mtime_ns} {built.st_size}", "jsa")
 

@@ -134,3 +134,4 @@ def test_fetch_from_the_command_line_says_what_is_ready_and_where() -> None:
     assert kafka.startswith("Apache Kafka 4.4.0: 45 jars")
     assert artemis.startswith("Apache ActiveMQ Artemis 2.41.0: 63 jars")
     assert str(cache_folder()) in kafka
+    assert all(line.endswith("its classes archived") for line in (kafka, artemis))
