@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from tests.programs import Program, telltale
 
 DEADLINE_S = 90.0
 PARTITIONS = 4
@@ -36,16 +37,17 @@ class Running:
         self._environment = {**os.environ, **environment}
         self._directory = directory
         self._starts = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Program | None = None
         self.log = directory / f"{name}.log"
 
     def start(self) -> "Running":
         """Start (again), with a fresh log."""
         self._starts += 1
         self.log = self._directory / f"{self.name}-{self._starts}.log"
-        command = [Path(sys.executable).parent / "telltale", "run", self.name.partition("@")[0]]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        self.log.write_bytes(b"")
+        self._process = Program(
+            "run", self.name.partition("@")[0], environment=self._environment, log=self.log
+        )
         return self
 
     @property
@@ -136,14 +138,8 @@ class Installation:
 
     def telltale(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command that ends by itself."""
-        return subprocess.run(
-            [Path(sys.executable).parent / "telltale", *arguments],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        environment = {**os.environ, **self.environment}
+        return telltale(*arguments, environment=environment, folder=self.directory, within=DEADLINE_S)
 
     def stop(self) -> None:
         for running in self._running:

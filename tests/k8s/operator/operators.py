@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 from k8s.operator.rights import cluster_rules, lease_rules
 from tests.controlplane.client import ApiFailure, wait_until
 from tests.controlplane.cluster import Cluster, ToolFailure
+from tests.programs import Program
 
 ROOT = Path(__file__).parents[3]
 CRDS = ROOT / "k8s" / "helm" / "telltale" / "crds"
@@ -83,13 +83,7 @@ class Operator:
             **SHORT_LEASE,
             **settings,
         }
-        with log.open("ab") as stream:
-            self.process = subprocess.Popen(
-                [Path(sys.executable).parent / "telltale", "run", "operator"],
-                env=environment,
-                stderr=stream,
-                stdout=stream,
-            )
+        self.process = Program("run", "operator", environment=environment, log=log)
 
     @property
     def text(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from k8s.operator.rights import admission_rules, cluster_rules, lease_rules
 from tests.controlplane.client import wait_until
 from tests.controlplane.cluster import Cluster
+from tests.programs import Program
 
 RBAC = "rbac.authorization.k8s.io/v1"
 SHORT_LEASE = {"LEASE_DURATION": "2s", "RENEW_DEADLINE": "1500ms", "RETRY_PERIOD": "300ms"}
@@ -33,7 +34,7 @@ class Operating:
             **environment,
         }
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Program | subprocess.Popen[bytes] | None = None
         self._starts = 0
         self._dies = dies
 
@@ -41,10 +42,13 @@ class Operating:
         """Start it."""
         self._starts += 1
         self.log = self._folder / f"operator-{self._starts}.log"
-        telltale = [Path(sys.executable).parent / "telltale", "run", "operator"]
-        command = [sys.executable, "-m", __name__] if self._dies else telltale
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
+        self.log.write_bytes(b"")
+        if self._dies:
+            with self.log.open("wb") as log:
+                command = [sys.executable, "-m", __name__]
+                self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
+        else:
+            self._process = Program("run", "operator", environment=self._environment, log=self.log)
         return self
 
     def __enter__(self) -> Self:
