@@ -31,7 +31,7 @@ SLOW = ("k8s", "e2e", "demo", "runtime", "bridges", "embedded", "backtest", "sta
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first: with two workers, a long one at the end would leave one of them idle."""
+    """Long files first: a long one at the end would leave the other workers idle."""
 
     def rank(item: pytest.Item) -> int:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
