@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[3]
 CRDS = ROOT / "k8s" / "helm" / "telltale" / "crds"
 PIPELINES = "/apis/telltale.dev/v1alpha1/namespaces/{}/rulepipelines"
 SHORT_LEASE = {
-    "TELLTALE_OPERATOR_LEASE_DURATION": "4s",
-    "TELLTALE_OPERATOR_RENEW_DEADLINE": "3s",
+    "TELLTALE_OPERATOR_LEASE_DURATION": "6s",
+    "TELLTALE_OPERATOR_RENEW_DEADLINE": "5s",
     "TELLTALE_OPERATOR_RETRY_PERIOD": "500ms",
 }
 
