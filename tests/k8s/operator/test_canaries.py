@@ -89,8 +89,8 @@ def test_a_canary_goes_on_where_a_killed_operator_was(
 ) -> None:
     # The first test of the module: its operators lead before the module's own does.
     lease = {
-        "TELLTALE_OPERATOR_LEASE_DURATION": "2s",
-        "TELLTALE_OPERATOR_RENEW_DEADLINE": "1500ms",
+        "TELLTALE_OPERATOR_LEASE_DURATION": "4s",
+        "TELLTALE_OPERATOR_RENEW_DEADLINE": "3s",
         "TELLTALE_OPERATOR_RETRY_PERIOD": "200ms",
     }
     first = Operator(kubeconfig, place, tmp_path / "first.log", **lease)
