@@ -94,7 +94,7 @@ class Rules:
             return said if same and held == [(status, reason)] else None
 
         try:
-            return wait_until(there, within=90, saying=f"{kind} {name} is {type_}={status} ({reason})")
+            return wait_until(there, within=60, saying=f"{kind} {name} is {type_}={status} ({reason})")
         except AssertionError as failure:
             logs = sorted(self.here.glob("operator-*.log"))
             told = logs[-1].read_text()[-3000:] if logs else "no operator was started"

@@ -64,7 +64,7 @@ def test_every_alert_is_said_once_while_stages_are_scaled_upgraded_and_spoilt(
     fleet = drives(seed=8)
     vehicles = Vehicles(mqtt.host, mqtt.port, prefix.rstrip("."))
     output = Output(kafka.bootstrap, f"{prefix}vehicle.alerts")
-    load = Load(vehicles, fleet, per_second=30)
+    load = Load(vehicles, fleet, per_second=60)
     try:
         world.wait(lambda: len(output) > 20, "alerts come")
 
