@@ -7,26 +7,22 @@ pass, which is then made again.
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
 from k8s.api import Api, Object
-from k8s.api_errors import ApiError, Conflict, NotFound, Refused, Unavailable
+from k8s.api_errors import Conflict, NotFound, Refused, Unavailable
 from k8s.kinds import CONTROLLER_REVISION, DEPLOYMENT, RULE_PIPELINE, Kind
 from k8s.operator.cache import Cache
+from k8s.operator.patience import patiently
 from k8s.pipelines.desired import KINDS, Manifests
 from k8s.pipelines.names import OPERATOR, Owner
 from k8s.pipelines.plan import Apply, Change, Delete
 
 CHANGES = Counter("telltale_operator_changes", "Changes made to what pipelines own", ["kind", "action"])
-T = TypeVar("T")
-_PAUSES_S: Final = (0.2, 1.0)
-_LONGEST_PAUSE_S: Final = 5.0
 SCALES_NO_MORE = f"{OPERATOR}-scale"
 """The field manager that keeps the number of replicas where the operator leaves it to others."""
 
@@ -77,7 +73,7 @@ class Hands:
     ) -> None:
         """Merge into a RulePipeline, or its status; one that is gone is forgotten."""
         try:
-            answer = await _patiently(
+            answer = await patiently(
                 lambda: self._api.patch(RULE_PIPELINE, owner.namespace, owner.name, patch, part=part)
             )
         except NotFound:
@@ -103,11 +99,11 @@ class Hands:
 
     async def _apply_one(self, kind: Kind, manifest: Mapping[str, Any], **how: Any) -> Object:
         # An apply names no version: a conflict is the API server's own, with somebody who wrote meanwhile.
-        return await _patiently(lambda: self._api.apply(kind, manifest, **how), (Unavailable, Conflict))
+        return await patiently(lambda: self._api.apply(kind, manifest, **how), (Unavailable, Conflict))
 
     async def _delete(self, owner: Owner, change: Delete) -> None:
         try:
-            await _patiently(
+            await patiently(
                 lambda: self._api.delete(change.kind, owner.namespace, change.ref.name, uid=change.uid)
             )
         except (NotFound, Conflict):
@@ -120,16 +116,3 @@ class Hands:
         structlog.get_logger(__name__).info(
             f"Changed {change.ref}", action=action, pipeline=f"{owner.namespace}/{owner.name}"
         )
-
-
-async def _patiently(
-    request: Callable[[], Awaitable[T]], again: tuple[type[ApiError], ...] = (Unavailable,)
-) -> T:
-    """The answer to a request that may be made twice, once the API server has time for it."""
-    for pause_s in _PAUSES_S:
-        try:
-            return await request()
-        except again as error:
-            asked_s = min(error.after_s or 0.0, _LONGEST_PAUSE_S)
-            await asyncio.sleep(max(pause_s * random.uniform(0.5, 1.0), asked_s))
-    return await request()

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import structlog
 
 from k8s.api import Api
-from k8s.api_errors import ApiError
+from k8s.api_errors import AlreadyExists, ApiError
 from k8s.kinds import EVENT, RULE_PIPELINE
+from k8s.operator.patience import patiently
 from k8s.pipelines.names import OPERATOR, Owner
 
 _LONGEST = 1_000
@@ -63,7 +64,9 @@ class Events:
             },
         }
         try:
-            await self._api.create(EVENT, event)
+            await patiently(lambda: self._api.create(EVENT, event))
+        except AlreadyExists:
+            return  # by the try before, whose answer was lost
         except ApiError as error:
             structlog.get_logger(__name__).info(
                 "An event was not written", reason=str(error), event_note=note
